@@ -1,0 +1,60 @@
+"""What every command does alike: read settings, open the database, print a table or JSON, fail in one line."""
+
+import json
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+from rich.console import Console
+from rich.table import Table
+
+from shared import db, embedded, settings
+from shared.settings import Settings
+
+
+class Refused(Exception):
+    """Wrong use or input, in one line: exit status 2."""
+
+
+class Failed(Exception):
+    """Right use, and yet it did not work, in one line: exit status 1."""
+
+
+@asynccontextmanager
+async def connection(schema: str, config: Settings | None = None) -> AsyncIterator[db.Connection]:
+    """A connection to this service's schema: of DATABASE_URL, else of the embedded database under DATA_DIR."""
+    config = config or settings.read()
+    async with embedded.database(config) as dsn:
+        try:
+            async with db.connect(dsn, schema=schema) as conn:
+                await db.check_schema(conn, schema)
+                yield conn
+        except db.WrongSchema as error:
+            raise Failed(str(error)) from error
+        except (
+            OSError,
+            TimeoutError,
+            asyncpg.PostgresConnectionError,
+            asyncpg.InvalidAuthorizationSpecificationError,
+        ) as error:
+            raise Failed(f"DATABASE_URL: the database does not answer: {error or type(error).__name__}") from error
+
+
+def show(rows: Sequence[Mapping[str, Any]], *, as_json: bool, empty: str) -> None:
+    """Print rows as a JSON array or as a table with the rows' keys as headings; `empty` says what to do when none."""
+    if as_json:
+        show_json(rows)
+    elif not rows:
+        print(empty)
+    else:
+        table = Table(*(str(key).replace("_", " ") for key in rows[0]), box=None, pad_edge=False)
+        for row in rows:
+            table.add_row(*("" if value is None else str(value) for value in row.values()))
+        Console(width=None if sys.stdout.isatty() else 200, highlight=False, markup=False).print(table)
+
+
+def show_json(value: object) -> None:
+    """Print any value as indented JSON; instants and ids as text."""
+    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))

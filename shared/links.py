@@ -1,0 +1,67 @@
+"""The signed links of a nudge: the notifier writes them, intake reads them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+from pydantic import SecretStr
+
+from shared.events import Channel
+from shared.signing import BadToken, Signer
+
+ACTS_EXPIRE_AFTER: Final = timedelta(days=90)  # done and later; a stop never expires
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acting:
+    """What `/a/{token}` is about: one follow-up of one owner's connection, as a nudge carried it."""
+
+    person: UUID
+    connection: UUID
+    follow_up: UUID
+    nudge: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leaving:
+    """What `/u/{token}` is about: one owner's address on one channel."""
+
+    person: UUID
+    channel: Channel
+    address: str
+
+
+class Links:
+    """Makes and reads the links, with the keys of `SECRET_KEY`."""
+
+    def __init__(self, public_url: str, keys: Sequence[SecretStr]) -> None:
+        self._base = public_url
+        self._act = Signer(keys, purpose="act")
+        self._leave = Signer(keys, purpose="leave")
+
+    def act(self, acting: Acting) -> str:
+        """Return the page's URL; `?act=done`, `later` or `stop` behind it puts that button first."""
+        ids = (acting.person, acting.connection, acting.follow_up, acting.nudge)
+        return f"{self._base}/a/{self._act.sign([id.hex for id in ids])}"
+
+    def leave(self, leaving: Leaving) -> str:
+        """Return the one-click unsubscribe URL (RFC 8058)."""
+        return f"{self._base}/u/{self._leave.sign([leaving.person.hex, leaving.channel, leaving.address])}"
+
+    def read_act(self, token: str, *, max_age: timedelta | None = None) -> Acting:
+        """Return what the token is about; raises `BadToken`, also when it is older than `max_age`."""
+        try:
+            person, connection, follow_up, nudge = (UUID(hex=id) for id in self._act.read(token, max_age=max_age))
+        except (TypeError, ValueError, AttributeError) as error:
+            raise BadToken("this link is not one of ours") from error
+        return Acting(person=person, connection=connection, follow_up=follow_up, nudge=nudge)
+
+    def read_leave(self, token: str) -> Leaving:
+        """Return what the token is about; raises `BadToken`. It never expires."""
+        try:
+            person, channel, address = self._leave.read(token)
+            return Leaving(person=UUID(hex=person), channel=channel, address=address)
+        except (TypeError, ValueError, AttributeError) as error:
+            raise BadToken("this link is not one of ours") from error

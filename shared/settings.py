@@ -1,0 +1,169 @@
+"""Settings: environment variables and secret files, read once into one frozen model."""
+
+import re
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+EXAMPLE: Final = "change-me"  # what deploy/env.example holds where a secret belongs
+SECRET_BYTES: Final = 32
+UNITS: Final = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
+
+
+class SettingsError(Exception):
+    """One line that names the setting and what is wrong with it."""
+
+
+def duration(text: str) -> timedelta:
+    """Return "30 seconds", "5 minutes", "1 hour" or "2 days" as a timedelta; raises `ValueError` in words."""
+    match = re.fullmatch(r"\s*(\d{1,6})\s*(second|minute|hour|day)s?\s*", text)
+    if not match or not int(match[1]):
+        raise ValueError(f"{text.strip()!r} is no duration such as '30 seconds', '5 minutes' or '1 hour'")
+    return timedelta(seconds=int(match[1]) * UNITS[match[2]])
+
+
+class _SecretFiles(EnvSettingsSource):
+    """Reads `NAME_FILE` for our own fields only; any other `*_FILE` variable belongs to somebody else."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        value, key, is_complex = super().get_field_value(field, field_name)
+        path = self.env_vars.get(f"{field_name}_file")
+        if value is not None or not path:
+            return value, key, is_complex
+        try:
+            return Path(path).read_text(encoding="utf-8").strip(), key, is_complex
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{field_name.upper()}_FILE: {path} cannot be read: {_why(error)}") from error
+
+
+class Settings(BaseSettings):
+    """Everything an operator can set. Durations are written as "5 minutes"; lists are separated by commas."""
+
+    model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True, extra="ignore", hide_input_in_errors=True)
+
+    # Where the parts are. `afterhello run` brings its own for each one that is missing.
+    database_url: SecretStr | None = None  # postgresql://user:password@host/database
+    amqp_url: SecretStr | None = None  # amqp://user:password@host/vhost
+    smtp_url: SecretStr | None = None  # smtp://user:password@host:587 (STARTTLS), smtps://..., ?starttls=0
+    bus_prefix: str = Field("afterhello", pattern=r"^[a-z0-9._-]{1,60}$")  # the exchange, and before queue names
+
+    # Who we are to the outside.
+    public_url: str | None = None  # how browsers and form tools reach intake, without a slash at the end
+    mail_from: str | None = None  # Afterhello <hello@school.example>
+    secret_key: Annotated[tuple[SecretStr, ...], NoDecode] = ()  # the first signs, all verify
+    port: int | None = Field(None, ge=0, le=65535)  # default: 8080 intake, 8081 scheduler, 8082 notifier
+    host: str = "127.0.0.1"  # the address to listen on; 0.0.0.0 inside a container
+
+    # What we keep and read.
+    data_dir: Path = Path("var")  # embedded parts keep their files here
+    plans_dir: Path | None = None  # the operator's own plans, beside the shipped ones
+    time_zone: str = "UTC"  # of people and sources that name none
+    phone_region: str | None = Field(None, pattern=r"^[A-Z]{2}$")  # lets national telephone numbers in
+
+    # Limits and pauses.
+    rate_limit: int = Field(60, ge=1, le=100_000)  # submissions a second and source; the burst is twice that
+    daily_cap: int = Field(10, ge=1)  # messages a day to one person, whatever the reason
+    retry_delays: Annotated[tuple[timedelta, ...], NoDecode] = tuple(timedelta(minutes=n) for n in (1, 5, 15, 30, 60))
+    send_lease: Annotated[timedelta, NoDecode] = timedelta(seconds=60)  # a send is ours for so long, then anybody's
+    too_late_after: Annotated[timedelta, NoDecode] = timedelta(hours=24)  # a follow-up later than this expires
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "console"] = "json"
+
+    @field_validator("secret_key", mode="before")
+    @classmethod
+    def _split_keys(cls, value: object) -> object:
+        return [key.strip() for key in value.split(",") if key.strip()] if isinstance(value, str) else value
+
+    @field_validator("secret_key")
+    @classmethod
+    def _strong_keys(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        for key in keys:
+            if EXAMPLE in key.get_secret_value() or len(key.get_secret_value().encode()) < SECRET_BYTES:
+                raise ValueError(f"needs {SECRET_BYTES} random bytes or more; `openssl rand -hex 32` makes one")
+        return keys
+
+    @field_validator("retry_delays", mode="before")
+    @classmethod
+    def _split_delays(cls, value: object) -> object:
+        return [duration(part) for part in value.split(",")] if isinstance(value, str) else value
+
+    @field_validator("send_lease", "too_late_after", mode="before")
+    @classmethod
+    def _read_duration(cls, value: object) -> object:
+        return duration(value) if isinstance(value, str) else value
+
+    @field_validator("log_level", "log_format", mode="before")
+    @classmethod
+    def _lower(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
+
+    @field_validator("public_url")
+    @classmethod
+    def _absolute(cls, value: str | None) -> str | None:
+        if value is not None and (urlsplit(value).scheme not in {"http", "https"} or not urlsplit(value).hostname):
+            raise ValueError("must be an address such as https://hello.school.example")
+        return value and value.rstrip("/")
+
+    @field_validator("database_url", "amqp_url", "smtp_url")
+    @classmethod
+    def _known_scheme(cls, value: SecretStr | None, info: Any) -> SecretStr | None:
+        schemes = {
+            "database_url": ("postgresql", "postgres"),
+            "amqp_url": ("amqp", "amqps"),
+            "smtp_url": ("smtp", "smtps"),
+        }[info.field_name]
+        if value is not None:
+            try:
+                parts = urlsplit(value.get_secret_value())
+                port_is_right = parts.port is None or parts.port > 0
+            except ValueError:
+                port_is_right = False
+            if not port_is_right or parts.scheme not in schemes:
+                raise ValueError(f"must be an address that begins with {schemes[0]}://")
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        del env_settings, dotenv_settings, file_secret_settings
+        return init_settings, _SecretFiles(settings_cls)
+
+
+def read(*, required: Sequence[str] = (), **given: Any) -> Settings:
+    """Return the settings of the environment, `given` ones taking precedence.
+
+    Raises `SettingsError`, one line, for the first that is wrong, or of `required` (field names) missing.
+    """
+    try:
+        settings = Settings(**given)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        name = str(problem["loc"][0]).upper() if problem["loc"] else "settings"
+        raise SettingsError(f"{name}: {problem['msg'].removeprefix('Value error, ')}") from None
+    for name in required:
+        if not getattr(settings, name):
+            raise SettingsError(f"{name.upper()} is not set: set it, or {name.upper()}_FILE, in the environment")
+    return settings
+
+
+def _why(error: Exception) -> str:
+    return (getattr(error, "strerror", None) or "not UTF-8").lower()

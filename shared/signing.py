@@ -1,0 +1,66 @@
+"""Signed links and sealed secrets, with keys that can be rotated: the first of `SECRET_KEY` signs, all verify."""
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from itsdangerous import BadData, URLSafeTimedSerializer
+from pydantic import SecretStr
+
+
+class BadToken(Exception):
+    """Not a token of ours, or too old; the message says which, in words."""
+
+
+class Signer:
+    """Signs and reads tokens for one purpose; a token of another purpose is refused."""
+
+    def __init__(self, keys: Sequence[SecretStr], *, purpose: str) -> None:
+        newest_last = [key.get_secret_value() for key in reversed(keys)]
+        self._serializer = URLSafeTimedSerializer(
+            newest_last, salt=f"afterhello.{purpose}", signer_kwargs={"digest_method": hashlib.sha256}
+        )
+
+    def sign(self, claims: object) -> str:
+        """Return a token, safe in a URL, that holds these claims in plain sight."""
+        return str(self._serializer.dumps(claims))
+
+    def read(self, token: str, *, max_age: timedelta | None = None) -> Any:
+        """Return the claims; raises `BadToken`. Key one-time use on the claims: a token has several spellings."""
+        try:
+            return self._serializer.loads(token, max_age=None if max_age is None else int(max_age.total_seconds()))
+        except (BadData, ValueError) as error:
+            raise BadToken(
+                "this link has expired" if "age" in str(error) else "this link is not one of ours"
+            ) from error
+
+
+class Box:
+    """Encrypts what must not lie readable in the database (AES-128-CBC with HMAC-SHA256, the Fernet format)."""
+
+    def __init__(self, keys: Sequence[SecretStr]) -> None:
+        self._fernet = MultiFernet([Fernet(_derived(key, "box")) for key in keys])
+
+    def seal(self, secret: str) -> str:
+        return self._fernet.encrypt(secret.encode()).decode()
+
+    def open(self, sealed: str) -> str:
+        """Return the secret; raises `BadToken` when no key of `SECRET_KEY` fits."""
+        try:
+            return self._fernet.decrypt(sealed).decode()
+        except InvalidToken as error:
+            raise BadToken("it was sealed with another SECRET_KEY") from error
+
+
+def fingerprint(text: str) -> str:
+    """Return the SHA-256 of an unguessable text, in hex: what is stored in place of a path or an API token."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _derived(key: SecretStr, purpose: str) -> bytes:
+    digest = hmac.digest(key.get_secret_value().encode(), f"afterhello.{purpose}".encode(), "sha256")
+    return base64.urlsafe_b64encode(digest)

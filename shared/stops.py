@@ -1,0 +1,71 @@
+"""Stops: whom we must not write to, known the moment it was said.
+
+Everything else between services travels over the bus, which may be down for hours. A stop may not wait: once it was
+answered, no send begins. So it is a row in a small schema that belongs to no service: intake writes it, the notifier
+reads it while it takes the lock that orders the two.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from shared.db import Connection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    kind: str  # "connection" or "person"
+    id: UUID
+    channel: str  # "" is every channel
+    at: datetime
+
+
+async def stop_connection(conn: Connection, *, person: UUID, connection: UUID) -> None:
+    """Let nothing begin any more for meetings of this connection that were logged until now."""
+    await _add(conn, "connection", connection, "", owner=person)
+
+
+async def stop_person(conn: Connection, *, person: UUID, channel: str = "") -> None:
+    """Let nothing begin any more for this person, on one channel or ("") on any."""
+    await _add(conn, "person", person, channel, owner=person)
+
+
+async def resume_person(conn: Connection, *, person: UUID, channel: str = "") -> None:
+    """Take back a person's stop on this channel; with "" on every channel."""
+    await conn.execute(
+        "DELETE FROM stops.stops WHERE kind = 'person' AND id = $1 AND ($2 = '' OR channel = $2)", person, channel
+    )
+
+
+async def standing(conn: Connection, *, person: UUID, connections: Sequence[UUID]) -> list[Stop]:
+    """Return the stops that concern this person and these connections.
+
+    Until the transaction ends nobody can add another for this person: a send recorded in it began before any stop
+    that comes after.
+    """
+    await conn.execute("SELECT pg_advisory_xact_lock_shared(hashtextextended($1::text, 7))", str(person))
+    rows = await conn.fetch(
+        """
+        SELECT kind, id, channel, at
+          FROM stops.stops
+         WHERE (kind = 'person' AND id = $1) OR (kind = 'connection' AND id = ANY ($2::uuid[]))
+        """,
+        person,
+        list(connections),
+    )
+    return [Stop(**row) for row in rows]
+
+
+async def _add(conn: Connection, kind: str, id: UUID, channel: str, *, owner: UUID) -> None:
+    await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended($1::text, 7))", str(owner))
+    await conn.execute(
+        """
+        INSERT INTO stops.stops (kind, id, channel)
+        VALUES ($1, $2, $3)
+        ON CONFLICT (kind, id, channel) DO UPDATE SET at = clock_timestamp()
+        """,
+        kind,
+        id,
+        channel,
+    )

@@ -3,15 +3,12 @@
 import json
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
-from typing import Any
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Any
 
-import asyncpg
-from rich.console import Console
-from rich.table import Table
-
-from shared import db, embedded, settings
-from shared.settings import Settings
+if TYPE_CHECKING:  # at run time imported where used: `plan preview` needs none of it, and people wait for it
+    from shared import db
+    from shared.settings import Settings
 
 
 class Refused(Exception):
@@ -22,15 +19,30 @@ class Failed(Exception):
     """Right use, and yet it did not work, in one line: exit status 1."""
 
 
+def read_settings(*required: str) -> "Settings":
+    """Return the settings a command works with: of the environment, completed by what `afterhello run` uses.
+
+    So `afterhello source add` in a second terminal finds the running database, key and address with no setting at
+    all. `required` are field names, such as "secret_key" and "public_url". Raises `SettingsError` in one line.
+    """
+    from shared import standalone
+
+    return standalone.read(*required)
+
+
 @asynccontextmanager
-async def connection(schema: str, config: Settings | None = None) -> AsyncIterator[db.Connection]:
+async def connection(schema: str, config: "Settings | None" = None) -> "AsyncIterator[db.Connection]":
     """A connection to this service's schema: of DATABASE_URL, else of the embedded database under DATA_DIR."""
-    config = config or settings.read()
-    async with embedded.database(config) as dsn:
+    import asyncpg
+
+    from shared import db, embedded
+
+    config = config or read_settings()
+    async with AsyncExitStack() as stack:
         try:
-            async with db.connect(dsn, schema=schema) as conn:
-                await db.check_schema(conn, schema)
-                yield conn
+            dsn = await stack.enter_async_context(embedded.database(config))
+            conn = await stack.enter_async_context(db.connect(dsn, schema=schema))
+            await db.check_schema(conn, schema)
         except db.WrongSchema as error:
             raise Failed(str(error)) from error
         except (
@@ -38,8 +50,10 @@ async def connection(schema: str, config: Settings | None = None) -> AsyncIterat
             TimeoutError,
             asyncpg.PostgresConnectionError,
             asyncpg.InvalidAuthorizationSpecificationError,
+            asyncpg.InvalidCatalogNameError,
         ) as error:
             raise Failed(f"DATABASE_URL: the database does not answer: {error or type(error).__name__}") from error
+        yield conn
 
 
 def show(rows: Sequence[Mapping[str, Any]], *, as_json: bool, empty: str) -> None:
@@ -49,6 +63,9 @@ def show(rows: Sequence[Mapping[str, Any]], *, as_json: bool, empty: str) -> Non
     elif not rows:
         print(empty)
     else:
+        from rich.console import Console
+        from rich.table import Table
+
         table = Table(*(str(key).replace("_", " ") for key in rows[0]), box=None, pad_edge=False)
         for row in rows:
             table.add_row(*("" if value is None else str(value) for value in row.values()))

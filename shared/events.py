@@ -246,8 +246,8 @@ class Event(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     type: ClassVar[str]
-    source: ClassVar[str]
 
+    source: str  # who says so: /afterhello/<service>
     id: UUID = Field(default_factory=new_id)
     time: AwareDatetime
     subject: str  # the entity's id
@@ -255,7 +255,7 @@ class Event(BaseModel):
 
     def to_json(self) -> bytes:
         """Return the structured-mode document, without a line break."""
-        document: dict[str, Any] = {"specversion": "1.0", "type": self.type, "source": self.source}
+        document: dict[str, Any] = {"specversion": "1.0", "type": self.type}
         document |= self.model_dump(mode="json", exclude_none=True)
         document["data"] = self.model_dump(mode="json", include={"data"})["data"]
         return orjson.dumps(document | {"datacontenttype": "application/json"})
@@ -263,55 +263,55 @@ class Event(BaseModel):
 
 class MeetingLogged(Event):
     type = "afterhello.meeting.logged.v1"
-    source = "/afterhello/intake"
+    source: str = "/afterhello/intake"
     data: MeetingData
 
 
 class MeetingChanged(Event):
     type = "afterhello.meeting.changed.v1"
-    source = "/afterhello/intake"
+    source: str = "/afterhello/intake"
     data: MeetingData
 
 
 class PersonChanged(Event):
     type = "afterhello.person.changed.v1"
-    source = "/afterhello/intake"
+    source: str = "/afterhello/intake"
     data: PersonData
 
 
 class PersonErased(Event):
     type = "afterhello.person.erased.v1"
-    source = "/afterhello/intake"
+    source: str = "/afterhello/intake"
     data: ErasedData
 
 
 class FollowUpActed(Event):
     type = "afterhello.follow_up.acted.v1"
-    source = "/afterhello/intake"
+    source: str = "/afterhello/intake"
     data: ActedData
 
 
 class AddressSuppressed(Event):
     type = "afterhello.address.suppressed.v1"
-    source = "/afterhello/notifier"  # intake emits it too, when somebody unsubscribes
+    source: str = "/afterhello/notifier"  # intake emits it too, when somebody unsubscribes
     data: SuppressedData
 
 
 class FollowUpChanged(Event):
     type = "afterhello.follow_up.changed.v1"
-    source = "/afterhello/scheduler"
+    source: str = "/afterhello/scheduler"
     data: FollowUpData
 
 
 class NudgeDue(Event):
     type = "afterhello.nudge.due.v1"
-    source = "/afterhello/scheduler"
+    source: str = "/afterhello/scheduler"
     data: NudgeData
 
 
 class DeliveryChanged(Event):
     type = "afterhello.delivery.changed.v1"
-    source = "/afterhello/notifier"
+    source: str = "/afterhello/notifier"
     data: DeliveryData
 
 

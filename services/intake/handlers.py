@@ -1,0 +1,34 @@
+"""What the scheduler and the notifier tell us, kept as the timeline."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from services.intake import timeline
+from shared.bus import on
+from shared.db import Connection
+from shared.events import AddressSuppressed, DeliveryChanged, FollowUpChanged
+
+
+async def keep_follow_ups(conn: Connection, events: Sequence[FollowUpChanged], now: datetime) -> None:
+    """Show each follow-up as it is now; what was told before, or is older, changes nothing."""
+    del now
+    await timeline.keep_follow_ups(conn, [event.data for event in events])
+
+
+async def keep_nudges(conn: Connection, events: Sequence[DeliveryChanged], now: datetime) -> None:
+    """Show each nudge as it is now, also one whose follow-ups we have not heard of yet."""
+    del now
+    await timeline.keep_nudges(conn, [event.data for event in events])
+
+
+async def keep_suppressed(conn: Connection, events: Sequence[AddressSuppressed], now: datetime) -> None:
+    """Show whose address must not be written to, our own unsubscribes among them."""
+    del now
+    await timeline.keep_suppressed(conn, [event.data for event in events])
+
+
+ROUTES = (
+    on(FollowUpChanged, keep_follow_ups),
+    on(DeliveryChanged, keep_nudges),
+    on(AddressSuppressed, keep_suppressed),
+)

@@ -44,6 +44,12 @@ UNAVAILABLE: Final = (
 
 T = TypeVar("T")
 
+
+def is_unavailable(error: BaseException) -> bool:
+    """Return whether the database was away. A value that fits no column is an `InterfaceError` too, and is a bug."""
+    return isinstance(error, UNAVAILABLE) and not isinstance(error, ValueError)
+
+
 EVERY_SERVICE: Final = Path(__file__).parent / "migrations"  # outbox, inbox, dead_letter
 SERVICES: Final = Path(__file__).parent.parent / "services"
 SCHEMAS: Final[dict[str, tuple[Path, ...]]] = {

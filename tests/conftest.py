@@ -1,0 +1,85 @@
+"""What every test can ask for: a database of its own, pools, keys, a broker.
+
+Servers are started by whoever first needs one, are shared by all workers of the run, and are stopped at its end.
+"""
+
+import secrets
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from pydantic import SecretStr
+
+from shared import db
+from shared.db import Pool
+from tests.servers import postgres, shared_by_workers
+
+FOLDER: Final = pytest.StashKey[Path]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    given = getattr(config, "workerinput", None)
+    config.stash[FOLDER] = Path(given["servers"] if given else tempfile.mkdtemp(prefix="afterhello-tests-"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:  # of xdist, which has no types
+    node.workerinput["servers"] = str(node.config.stash[FOLDER])
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput") and FOLDER in config.stash:
+        folder = config.stash[FOLDER]
+        postgres.drop_template(folder)
+        shared_by_workers.stop_all(folder)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def servers(pytestconfig: pytest.Config) -> Path:
+    """Where the servers of this run keep their files."""
+    return pytestconfig.stash[FOLDER]
+
+
+@pytest.fixture
+async def database_url(servers: Path) -> AsyncIterator[str]:
+    """A fresh database, with all schemas migrated."""
+    server = postgres.server(servers)
+    async with postgres.fresh_database(server, postgres.template(servers)) as url:
+        yield url
+
+
+@pytest.fixture
+async def intake_pool(database_url: str) -> AsyncIterator[Pool]:
+    pool = await db.open_pool(database_url, schema="intake")
+    yield pool
+    pool.terminate()
+
+
+@pytest.fixture
+async def scheduler_pool(database_url: str) -> AsyncIterator[Pool]:
+    pool = await db.open_pool(database_url, schema="scheduler")
+    yield pool
+    pool.terminate()
+
+
+@pytest.fixture
+async def notifier_pool(database_url: str) -> AsyncIterator[Pool]:
+    pool = await db.open_pool(database_url, schema="notifier")
+    yield pool
+    pool.terminate()
+
+
+@pytest.fixture(scope="session")
+def keys() -> tuple[SecretStr, ...]:
+    """A SECRET_KEY that is good enough."""
+    return (SecretStr(secrets.token_hex(32)),)
+
+
+@pytest.fixture
+def bus_prefix() -> str:
+    """A prefix under which nobody else uses the broker."""
+    return f"test.{secrets.token_hex(6)}"

@@ -2,8 +2,8 @@
 
 import json
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # at run time imported where used: `plan preview` needs none of it, and people wait for it
@@ -33,27 +33,36 @@ def read_settings(*required: str) -> "Settings":
 @asynccontextmanager
 async def connection(schema: str, config: "Settings | None" = None) -> "AsyncIterator[db.Connection]":
     """A connection to this service's schema: of DATABASE_URL, else of the embedded database under DATA_DIR."""
-    import asyncpg
-
     from shared import db, embedded
 
     config = config or read_settings()
     async with AsyncExitStack() as stack:
-        try:
+        with database_errors_in_words():
             dsn = await stack.enter_async_context(embedded.database(config))
             conn = await stack.enter_async_context(db.connect(dsn, schema=schema))
             await db.check_schema(conn, schema)
-        except db.WrongSchema as error:
-            raise Failed(str(error)) from error
-        except (
-            OSError,
-            TimeoutError,
-            asyncpg.PostgresConnectionError,
-            asyncpg.InvalidAuthorizationSpecificationError,
-            asyncpg.InvalidCatalogNameError,
-        ) as error:
-            raise Failed(f"DATABASE_URL: the database does not answer: {error or type(error).__name__}") from error
         yield conn
+
+
+@contextmanager
+def database_errors_in_words() -> Iterator[None]:
+    """Turn what a database that cannot be reached or used raises into `Failed`, in one line."""
+    import asyncpg
+
+    from shared import db
+
+    try:
+        yield
+    except db.WrongSchema as error:
+        raise Failed(str(error)) from error
+    except (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError) as error:
+        raise Failed(f"DATABASE_URL: the database does not answer: {error or type(error).__name__}") from error
+    except (
+        asyncpg.InvalidAuthorizationSpecificationError,
+        asyncpg.InvalidCatalogNameError,
+        asyncpg.InsufficientPrivilegeError,
+    ) as error:
+        raise Failed(f"DATABASE_URL: the database refuses: {error}") from error
 
 
 def show(rows: Sequence[Mapping[str, Any]], *, as_json: bool, empty: str) -> None:

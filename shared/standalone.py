@@ -72,6 +72,7 @@ def hold(data_dir: Path) -> Iterator[None]:
                     f"`afterhello run` already has {data_dir}{where}: stop it first, or name another --data-dir"
                 )
             time.sleep(0.05)
+        _record_file(data_dir).unlink(missing_ok=True)  # of one that was killed
         try:
             yield
         finally:

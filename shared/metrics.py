@@ -7,7 +7,7 @@ from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from shared.db import UNAVAILABLE
+from shared.db import is_unavailable
 
 SECONDS: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14400, 86400)
 
@@ -42,8 +42,11 @@ def keep_fresh(refresh: Callable[[], Awaitable[None]]) -> Callable[[asyncio.Even
 
     async def loop(stop: asyncio.Event) -> None:
         while not stop.is_set():
-            with suppress(*UNAVAILABLE):
+            try:
                 await refresh()
+            except Exception as error:
+                if not is_unavailable(error):
+                    raise
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), REFRESH_SECONDS)
 

@@ -102,7 +102,7 @@ def _explain(error: Exception) -> int:
             print(context.get_help())
             return 2
         command = context.command_path if context is not None else "afterhello"
-        message = error.format_message().strip().rstrip(".")
+        message = error.format_message().strip().rstrip(".").replace("Value error, ", "")  # pydantic's way to say so
         return _fail(f"{message[:1].lower()}{message[1:]} (`{command} --help` shows how)", 2)
     kind = type(error).__name__
     if isinstance(error, Refused) or kind == "SettingsError":

@@ -1,0 +1,177 @@
+"""Plans: meeting, plan and recipient become follow-ups."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final, Literal
+from uuid import UUID, uuid5
+
+from services.scheduler import plan_file, school_days, wall_time
+from services.scheduler.plan_file import Plan, PlanError, Playbook, Step
+from services.scheduler.school_days import SchoolDays
+from services.scheduler.wall_time import Clock, Moment, Target
+from shared.events import Channel, FollowUp, Meeting, Person
+
+SHIPPED: Final = Path(__file__).parent / "plans"
+# A form takes a moment to reach us: what a plan wants "10 seconds" after the meeting is not late for that.
+ON_THE_WAY: Final = timedelta(minutes=1)
+
+Planned = Literal["waiting", "skipped"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedFollowUp:
+    """A follow-up as its plan has it."""
+
+    step: int
+    occurrence: int
+    playbook: Playbook
+    channel: Channel | None  # None: the recipient's own
+    heeds_quiet: bool
+    target: Target  # the rule, which moves with the recipient's zone and wishes
+    moment: Moment
+    state: Planned = "waiting"
+    reason: str | None = None
+
+    def id(self, meeting: UUID) -> UUID:
+        """Return its id, which is the same however often a meeting is planned, by whom, and in a preview."""
+        return uuid5(meeting, f"{self.step}.{self.occurrence}")
+
+
+class Plans:
+    """The plans there are: the shipped ones, and the operator's own, which take precedence."""
+
+    def __init__(self, plans: Mapping[str, Plan]) -> None:
+        self._plans = dict(plans)
+
+    @classmethod
+    def read(cls, plans_dir: Path | None) -> "Plans":
+        """Return the plans of all files; raises `PlanError` with every mistake in any of them."""
+        if plans_dir is not None and not plans_dir.is_dir():
+            raise PlanError([f"PLANS_DIR: {plans_dir} is no directory"])
+        plans, mistakes = {}, []
+        for folder in (SHIPPED, plans_dir):
+            for path in sorted(folder.glob("*.toml")) if folder else ():
+                try:
+                    plan = plan_file.read(path)
+                except PlanError as error:
+                    mistakes += error.mistakes
+                else:
+                    plans[plan.name] = plan
+        if mistakes:
+            raise PlanError(mistakes)
+        return cls(plans)
+
+    @property
+    def names(self) -> Collection[str]:
+        """The names of all plans, in order."""
+        return sorted(self._plans)
+
+    def get(self, name: str) -> Plan:
+        """Return the plan of this name; raises `PlanError` when there is none."""
+        if name not in self._plans:
+            raise PlanError([f"there is no plan {name[:60]!r}; there are {', '.join(self.names)}"])
+        return self._plans[name]
+
+    def preview(self, meeting: Meeting, owner: Person, now: datetime) -> list[FollowUp]:
+        """Return the follow-ups this meeting is going to have, with the ids they will have."""
+        planned = follow_ups(meeting, self.get(meeting.plan), owner, now=now)
+        return [fact(follow_up, meeting, owner.id) for follow_up in planned]
+
+
+def follow_ups(meeting: Meeting, plan: Plan, recipient: Person, *, now: datetime) -> list[PlannedFollowUp]:
+    """Return the follow-ups of a meeting that was logged (or moved) now, in the order they fall due.
+
+    Those already past are skipped, but for the newest, which goes at the next send time. A step that counts back
+    from a goal waits for the goal to be known.
+    """
+    clock = clock_of(recipient)
+    planned = schedule(plan, clock, met_at=meeting.met_at, goal_at=meeting.goal_at)
+    late = [follow_up for follow_up in planned if _is_late(follow_up, now)]
+    if not late:
+        return planned
+    # A plan that does not wait for the morning does not wait for the send time either.
+    target = Target(not_before=now) if plan.ignore_quiet_hours else wall_time.next_send_time(now, clock)
+    moment = wall_time.place(target, clock, heeds_quiet=not plan.ignore_quiet_hours)
+    caught_up = replace(late[-1], target=target, moment=moment)
+    skipped = [replace(follow_up, state="skipped", reason="past") for follow_up in late[:-1]]
+    in_time = [follow_up for follow_up in planned if follow_up not in late]
+    return _in_order([*skipped, caught_up, *in_time])
+
+
+def schedule(plan: Plan, clock: Clock, *, met_at: datetime, goal_at: datetime | None = None) -> list[PlannedFollowUp]:
+    """Return every follow-up of a plan in the order they fall due, whether or not they are past."""
+    return _in_order(
+        [
+            _planned(plan, step, occurrence, target, clock)
+            for step in plan.steps
+            for occurrence, target in _targets(step, clock, met_at=met_at, goal_at=goal_at)
+        ]
+    )
+
+
+def clock_of(person: Person) -> Clock:
+    """Return a person's wall clock and wishes; raises `NoSuchTime` or `NoSuchDay` for what there is none of."""
+    return Clock(
+        zone=wall_time.zone(person.time_zone),
+        send_at=person.send_at,
+        quiet_from=person.quiet_from,
+        quiet_to=person.quiet_to,
+        school_days=SchoolDays(
+            days=person.days,
+            holidays=school_days.region(person.holidays) if person.holidays else None,
+            breaks=person.breaks,
+        ),
+    )
+
+
+def fact(planned: PlannedFollowUp, meeting: Meeting, person: UUID) -> FollowUp:
+    """Return a follow-up just planned as other services see it."""
+    return FollowUp(
+        id=planned.id(meeting.id),
+        revision=1,
+        meeting=meeting.id,
+        connection=meeting.connection,
+        person=person,
+        step=planned.step,
+        occurrence=planned.occurrence,
+        playbook=planned.playbook,
+        state=planned.state,
+        reason=planned.reason,
+        local=planned.moment.local,
+        zone=planned.moment.zone,
+        due_at=planned.moment.due_at,
+    )
+
+
+def _targets(step: Step, clock: Clock, *, met_at: datetime, goal_at: datetime | None) -> Sequence[tuple[int, Target]]:
+    match step.rule:
+        case "after":
+            return [(1, wall_time.after(met_at, step.by, clock, at=step.at))]
+        case "every":
+            numbers = range(1, step.times + 1)
+            return [(n, wall_time.after(met_at, step.by, clock, times=n, at=step.at)) for n in numbers]
+        case "before":
+            return [(1, wall_time.before(goal_at, step.by, clock, at=step.at))] if goal_at else []
+
+
+def _planned(plan: Plan, step: Step, occurrence: int, target: Target, clock: Clock) -> PlannedFollowUp:
+    return PlannedFollowUp(
+        step=step.number,
+        occurrence=occurrence,
+        playbook=step.playbook,
+        channel=step.channel,
+        heeds_quiet=not plan.ignore_quiet_hours,
+        target=target,
+        moment=wall_time.place(target, clock, heeds_quiet=not plan.ignore_quiet_hours),
+    )
+
+
+def _is_late(follow_up: PlannedFollowUp, now: datetime) -> bool:
+    grace = ON_THE_WAY if follow_up.target.day is None else timedelta()
+    return follow_up.moment.due_at < now - grace
+
+
+def _in_order(planned: Sequence[PlannedFollowUp]) -> list[PlannedFollowUp]:
+    return sorted(planned, key=lambda one: (one.moment.due_at, one.step, one.occurrence))

@@ -5,11 +5,12 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 import typer
-from shared.rabbit import RabbitBus
 
-from shared import db, embedded, log, settings
+from shared import db, embedded, log, settings, topology
 from shared.bus import Bus
-from shared.command import database_errors_in_words, read_settings, show_json
+from shared.command import Failed, database_errors_in_words, read_settings, show_json
+from shared.rabbit import RabbitBus
+from shared.retry import TryAgain
 from shared.serve import stop_on_signals
 from shared.settings import Settings
 
@@ -73,12 +74,15 @@ def migrate(json: Annotated[bool, typer.Option("--json", help="Print what was ap
     Run it before a new version's services; those refuse to start on a schema they do not know.
     Two at once wait for one another; what was applied before is not applied again.
     """
-    applied = asyncio.run(_migrate(read_settings()))
+    config = read_settings()
+    applied = asyncio.run(_migrate(config))
     if json:
         show_json(applied)
         return
     for schema, names in applied.items():
         print(f"{schema}: {', '.join(names) if names else 'up to date'}")
+    if config.amqp_url is not None:
+        print("broker: queues declared")
 
 
 async def _migrate(config: Settings) -> dict[str, list[str]]:
@@ -86,11 +90,10 @@ async def _migrate(config: Settings) -> dict[str, list[str]]:
         async with embedded.database(config) as dsn:
             applied = {schema: await db.migrate(dsn, schema) for schema in db.SCHEMAS}
     if config.amqp_url is not None:
-        bus = RabbitBus(config.amqp_url.get_secret_value(), prefix=config.bus_prefix)
         try:
-            applied["broker"] = await bus.declare()
-        finally:
-            await bus.close()
+            await topology.declare(config.amqp_url.get_secret_value(), prefix=config.bus_prefix)
+        except TryAgain as error:
+            raise Failed(f"AMQP_URL: the broker {error}") from error
     return applied
 
 

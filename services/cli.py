@@ -105,9 +105,10 @@ def _explain(error: Exception) -> int:
         message = error.format_message().strip().rstrip(".").replace("Value error, ", "")  # pydantic's way to say so
         return _fail(f"{message[:1].lower()}{message[1:]} (`{command} --help` shows how)", 2)
     kind = type(error).__name__
-    if isinstance(error, Refused) or kind == "SettingsError":
+    # By name, since importing what they belong to is what a quick command must not wait for.
+    if isinstance(error, Refused) or kind in {"SettingsError", "PlanError"}:
         return _fail(str(error), 2)
-    if isinstance(error, Failed) or kind in {"WrongSchema", "AlreadyRunning"}:
+    if isinstance(error, Failed) or kind in {"WrongSchema", "WrongTopology", "AlreadyRunning"}:
         return _fail(str(error), 1)
     raise error
 

@@ -7,7 +7,6 @@ from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
 
-import asyncpg
 import typer
 
 from shared import db, embedded
@@ -117,21 +116,14 @@ async def _everywhere(service: Service | None, ask: Callable[[Connection], Await
     with database_errors_in_words():
         async with embedded.database(read_settings()) as dsn:
             async for name, conn in _connections(dsn, [service.value] if service else [each.value for each in Service]):
-                try:
-                    found[name] = await ask(conn)
-                except asyncpg.InsufficientPrivilegeError:
-                    if service is not None:
-                        raise
+                found[name] = await ask(conn)
     return found
 
 
 async def _connections(dsn: str, names: list[str]) -> AsyncIterator[tuple[str, Connection]]:
     for name in names:
         async with db.connect(dsn, schema=name) as conn:
-            try:
-                await db.check_schema(conn, name)
-            except asyncpg.InsufficientPrivilegeError:
-                if len(names) == 1:
-                    raise
+            if len(names) > 1 and not await db.may_use(conn, name):
                 continue  # a service's own role sees its own schema
+            await db.check_schema(conn, name)
             yield name, conn

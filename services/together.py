@@ -15,7 +15,6 @@ import aiohttp
 import typer
 from aiohttp import web
 from pydantic import SecretStr
-from shared.rabbit import RabbitBus
 from yarl import URL
 
 from services import first_steps
@@ -28,6 +27,7 @@ from shared import db, embedded, settings, standalone
 from shared import log as logs
 from shared.bus import Bus, LocalBus
 from shared.command import Failed, database_errors_in_words
+from shared.rabbit import RabbitBus
 from shared.serve import stop_on_signals
 from shared.settings import Settings, SettingsError
 

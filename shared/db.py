@@ -177,6 +177,14 @@ async def check_schema(conn: Connection, schema: str) -> None:
         )
 
 
+async def may_use(conn: Connection, schema: str) -> bool:
+    """Return whether this role may look into the schema; one that does not exist is nobody's secret."""
+    usable = await conn.fetchval(
+        "SELECT has_schema_privilege(oid, 'USAGE') FROM pg_catalog.pg_namespace WHERE nspname = $1", schema
+    )
+    return usable is not False
+
+
 async def wait_for_schema(pool: Pool, schema: str) -> None:
     """Return once the database answers and its schema is right; raise `WrongSchema` when it answers and is not."""
     while True:

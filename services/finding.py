@@ -1,0 +1,13 @@
+"""What `afterhello doctor` finds."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing looked at: what it is like, and when it is wrong what to do."""
+
+    check: str
+    ok: bool
+    says: str
+    do: str | None = None

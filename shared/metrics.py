@@ -5,9 +5,10 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final
 
+import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
-from shared.db import is_unavailable
+log = structlog.get_logger()
 
 SECONDS: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14400, 86400)
 
@@ -45,8 +46,7 @@ def keep_fresh(refresh: Callable[[], Awaitable[None]]) -> Callable[[asyncio.Even
             try:
                 await refresh()
             except Exception as error:
-                if not is_unavailable(error):
-                    raise
+                log.warning("metrics.not_refreshed", error=type(error).__name__)
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), REFRESH_SECONDS)
 

@@ -1,0 +1,149 @@
+"""The body of a submission in the API's words, each field checked for itself. Pure."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Final, TypedDict
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, ValidationError
+
+from services.intake import fields
+from services.intake.fields import ClockTime, Day, Email, Hashtag, Link, Name, Notes, Phone, Promise, Topic, When, Zone
+from shared.events import Break, Channel, EventKind, Weekday
+
+CONTACTS: Final = 50
+
+
+class FieldError(TypedDict):
+    field: str
+    problem: str
+
+
+class Invalid(Exception):
+    """Not a meeting: every field that is wrong, and why."""
+
+    def __init__(self, errors: Sequence[FieldError]) -> None:
+        super().__init__("; ".join(f"{error['field']} {error['problem']}" for error in errors))
+        self.errors = tuple(errors)
+
+
+def check(document: Mapping[str, Any], *, phone_region: str | None) -> "Body":
+    """Return the body; raises `Invalid` naming every field that is wrong in itself."""
+    try:
+        return Body.model_validate(document, context={"phone_region": phone_region})
+    except ValidationError as error:
+        raise Invalid(_errors(error)) from None
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+def _break(value: object) -> object:
+    """`2026-12-21..2027-01-02`, a single day, or the two ends by name."""
+    if isinstance(value, str):
+        first, _, last = value.partition("..")
+        value = {"first": first, "last": last or first}
+    if not isinstance(value, dict) or value.keys() != {"first", "last"}:
+        raise ValueError("must be days such as 2026-12-21..2027-01-02")
+    found = Break(first=fields.day(value["first"]), last=fields.day(value["last"]))
+    if found.last < found.first:
+        raise ValueError("must not end before it begins")
+    return found
+
+
+class Owner(_Part):
+    """Who logged it. From `locale` on they are wishes, which count when the person is new."""
+
+    email: Annotated[Email | None, fields.Optional] = None
+    name: Annotated[Name | None, fields.Optional] = None
+    phone: Annotated[Phone | None, fields.Optional] = None
+    time_zone: Annotated[Zone | None, fields.Optional] = None
+    channel: Annotated[Channel | None, fields.Optional] = None
+    locale: Annotated[fields.Locale | None, fields.Optional] = None
+    send_at: Annotated[ClockTime | None, fields.Optional] = None
+    days: Annotated[tuple[Weekday, ...], Field(min_length=1, max_length=7)] | None = None
+    quiet_from: Annotated[ClockTime | None, fields.Optional] = None
+    quiet_to: Annotated[ClockTime | None, fields.Optional] = None
+    holidays: Annotated[fields.Holidays | None, fields.Optional] = None
+    breaks: Annotated[tuple[Annotated[Break, BeforeValidator(_break)], ...], Field(max_length=50)] | None = None
+    daily_limit: Annotated[StrictInt, Field(ge=1, le=50)] | None = None
+    paused_until: Annotated[Day | None, fields.Optional] = None
+
+
+class Met(_Part):
+    """Whom they met."""
+
+    name: Name
+    email: Annotated[Email | None, fields.Optional] = None
+    phone: Annotated[Phone | None, fields.Optional] = None
+    links: Annotated[tuple[Link, ...], Field(max_length=10)] | None = None
+    consent: StrictBool | None = None  # None: not said this time
+
+    @property
+    def key(self) -> str:
+        """What tells one contact of an owner from another."""
+        if self.email:
+            return f"email:{self.email.lower()}"
+        return f"phone:{self.phone}" if self.phone else f"name:{' '.join(self.name.casefold().split())}"
+
+
+class Where(_Part):
+    name: Annotated[Name | None, fields.Optional] = None
+    kind: Annotated[EventKind | None, fields.Optional] = None
+    hashtag: Annotated[Hashtag | None, fields.Optional] = None
+    place: Annotated[Name | None, fields.Optional] = None
+
+
+class Body(_Part):
+    owner: Owner = Owner()
+    contact: Met | None = None
+    contacts: Annotated[tuple[Met, ...], Field(max_length=CONTACTS)] | None = None
+    event: Where | None = None
+    met_at: Annotated[When | None, fields.Optional] = None
+    notes: Annotated[Notes | None, fields.Optional] = None
+    topics: Annotated[tuple[Topic, ...], Field(max_length=20)] | None = None
+    promise: Annotated[Promise | None, fields.Optional] = None
+    document: Annotated[Link | None, fields.Optional] = None
+    goal_at: Annotated[When | None, fields.Optional] = None
+    plan: Annotated[Name | None, fields.Optional] = None
+
+
+WORDS: Final = {
+    "missing": "is required",
+    "extra_forbidden": "is not a field known here",
+    "string_type": "must be text",
+    "bool_type": "must be true or false",
+    "int_type": "must be a whole number",
+    "string_pattern_mismatch": "is not of the form it must have",
+    "model_type": "must be an object",
+    "model_attributes_type": "must be an object",
+    "tuple_type": "must be a list",
+}
+
+
+def _errors(error: ValidationError) -> list[FieldError]:
+    """Every problem by the dotted name of its field; what was sent is not repeated, but for names of fields."""
+    found = []
+    for problem in error.errors(include_url=False, include_input=False):
+        name = ".".join(str(part)[:60] for part in problem["loc"])
+        found.append(FieldError(field=name or "body", problem=_words(problem["type"], problem)))
+    return found
+
+
+def _words(kind: str, problem: Any) -> str:
+    limits: dict[str, Any] = problem.get("ctx", {})
+    match kind:
+        case "value_error":
+            return str(limits["error"])
+        case "literal_error":
+            return f"must be {limits['expected']}"
+        case "too_long":
+            return f"must be at most {limits['max_length']}"
+        case "too_short":
+            return f"must be at least {limits['min_length']}"
+        case "string_too_long":
+            return f"must have at most {limits['max_length']} characters"
+        case "greater_than_equal":
+            return f"must be at least {limits['ge']}"
+        case "less_than_equal":
+            return f"must be at most {limits['le']}"
+    return WORDS.get(kind, "is not what belongs here")

@@ -14,6 +14,7 @@ help: ## what you are reading
 	@awk -F ':.*## ' '/^[a-z.]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' Makefile
 
 .venv: $(READY) ## the environment that all others use, from deploy/requirements-dev.txt
+	@true
 
 # A clone that was moved has scripts that point to where it was.
 ifneq ($(shell cat $(READY) 2>/dev/null),$(CURDIR))

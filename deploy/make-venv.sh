@@ -25,7 +25,7 @@ else
 fi
 
 pip() {
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check "$@"
+    .venv/bin/python -m pip install --quiet --quiet --disable-pip-version-check "$@"
 }
 pip --require-hashes --only-binary :all: -r deploy/requirements-dev.txt
 pip --no-index --no-deps --no-build-isolation --editable .

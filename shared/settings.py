@@ -3,10 +3,13 @@
 import re
 from collections.abc import Sequence
 from datetime import timedelta
+from email import policy
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
+from zoneinfo import available_timezones
 
+import pydantic_settings
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
@@ -19,6 +22,11 @@ from pydantic_settings import (
 
 EXAMPLE: Final = "change-me"  # what deploy/env.example holds where a secret belongs
 SECRET_BYTES: Final = 32
+EXAMPLE_URLS: Final = {
+    "postgresql": "postgresql://user:password@host/database",
+    "amqp": "amqp://user:password@host/",
+    "smtp": "smtp://user:password@host:587 or smtps://user:password@host",
+}
 UNITS: Final = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 
 
@@ -117,6 +125,23 @@ class Settings(BaseSettings):
             raise ValueError("must be an address such as https://hello.school.example")
         return value and value.rstrip("/")
 
+    @field_validator("mail_from")
+    @classmethod
+    def _one_address(cls, value: str | None) -> str | None:
+        if value is not None:
+            header = policy.default.header_factory("From", value)
+            if header.defects or len(header.addresses) != 1 or not header.addresses[0].domain:
+                raise ValueError("must be one address such as Afterhello <hello@school.example>")
+        return value
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        # A name in a fixed set, not one that can be opened: "America" is a folder, and "localtime" is anything.
+        if value not in available_timezones() - {"Factory", "localtime", "posixrules"}:
+            raise ValueError("must be a time zone such as Europe/Berlin or America/New_York")
+        return value
+
     @field_validator("database_url", "amqp_url", "smtp_url")
     @classmethod
     def _known_scheme(cls, value: SecretStr | None, info: Any) -> SecretStr | None:
@@ -128,11 +153,12 @@ class Settings(BaseSettings):
         if value is not None:
             try:
                 parts = urlsplit(value.get_secret_value())
-                port_is_right = parts.port is None or parts.port > 0
+                is_right = parts.scheme in schemes and (parts.port is None or parts.port > 0)
+                is_right = is_right and bool(parts.hostname or parts.scheme.startswith("postgres"))  # else a socket
             except ValueError:
-                port_is_right = False
-            if not port_is_right or parts.scheme not in schemes:
-                raise ValueError(f"must be an address that begins with {schemes[0]}://")
+                is_right = False
+            if not is_right:
+                raise ValueError(f"must be an address such as {EXAMPLE_URLS[schemes[0]]}")
         return value
 
     @classmethod
@@ -158,7 +184,10 @@ def read(*, required: Sequence[str] = (), **given: Any) -> Settings:
     except ValidationError as error:
         problem = error.errors()[0]
         name = str(problem["loc"][0]).upper() if problem["loc"] else "settings"
-        raise SettingsError(f"{name}: {problem['msg'].removeprefix('Value error, ')}") from None
+        words = problem["msg"].removeprefix("Value error, ").replace("Input should", "should")
+        raise SettingsError(f"{name}: {words}") from None
+    except pydantic_settings.SettingsError as error:  # how it wraps ours
+        raise error.__cause__ or error from None
     for name in required:
         if not getattr(settings, name):
             raise SettingsError(f"{name.upper()} is not set: set it, or {name.upper()}_FILE, in the environment")

@@ -81,7 +81,7 @@ def hold(data_dir: Path) -> Iterator[None]:
 
 def announce(data_dir: Path, running: Running) -> None:
     """Let commands find us; only whoever holds the DATA_DIR may."""
-    _write(_record_file(data_dir), json.dumps(asdict(running), indent=2))
+    write(_record_file(data_dir), json.dumps(asdict(running), indent=2))
 
 
 def find(data_dir: Path) -> Running | None:
@@ -94,13 +94,24 @@ def find(data_dir: Path) -> Running | None:
         return None
 
 
+def write(path: Path, text: str) -> None:
+    """Replace the file as a whole, readable for its owner alone."""
+    new = path.with_name(f".{path.name}.{os.getpid()}")
+    new.unlink(missing_ok=True)
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(text + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)
+
+
 def _kept_key(data_dir: Path) -> str:
     path = _key_file(data_dir)
     try:
         if not path.exists():
             _make_folder(data_dir)
             ours = path.with_suffix(f".{os.getpid()}")
-            _write(ours, secrets.token_hex(32))
+            write(ours, secrets.token_hex(32))
             with suppress(FileExistsError):  # somebody made it meanwhile: theirs counts
                 os.link(ours, path)
             ours.unlink()
@@ -126,17 +137,6 @@ def _open_lock(data_dir: Path) -> TextIO:
         raise SettingsError(
             f"DATA_DIR: {data_dir} cannot be written: {(error.strerror or str(error)).lower()}"
         ) from error
-
-
-def _write(path: Path, text: str) -> None:
-    """Replace the file as a whole, readable for its owner alone."""
-    new = path.with_name(f".{path.name}.{os.getpid()}")
-    new.unlink(missing_ok=True)
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(text + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
 
 
 def _read_record(data_dir: Path) -> Running | None:

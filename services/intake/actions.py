@@ -21,7 +21,7 @@ from services.intake.act_page import Notice
 from services.intake.acts import About, Situation
 from services.intake.later import Unclear
 from shared import db, stops
-from shared.db import UNAVAILABLE, Connection, Pool
+from shared.db import Connection, Pool
 from shared.links import ACTS_EXPIRE_AFTER, Leaving, Links
 from shared.signing import BadToken, Signer
 from shared.web import RETRY_AFTER_SECONDS, Handler, Pages, Problem, read_form
@@ -74,7 +74,9 @@ class Actions:
             except Problem as problem:
                 text = " ".join(f"{error['field']} {error['problem']}." for error in problem.errors)
                 return self._message(problem.title, text, status=problem.status)
-            except UNAVAILABLE as error:
+            except Exception as error:
+                if not db.is_unavailable(error):
+                    raise
                 log.warning("request.unavailable", error=type(error).__name__, exc_info=True)
                 text = "Nothing was changed. Please try again in a minute."
                 response = self._message("Not available for the moment", text, status=503)

@@ -26,6 +26,7 @@ async def tell(pool: Pool, events: Sequence[Event]) -> None:
     take = receive.receiver(pool, ROUTES, service="intake")
     for event in events:
         await take([event.to_json()])
+    assert await pool.fetch("SELECT reason, detail FROM dead_letter") == []
 
 
 async def first_follow_up(pool: Pool, meeting: UUID) -> dict[str, object]:
@@ -116,6 +117,40 @@ async def test_a_nudge_the_notifier_has_not_spoken_of_is_queued(intake_pool: Poo
 
     nudge = (await first_follow_up(intake_pool, what.meeting))["nudge"]
     assert nudge == {"id": what.nudge, "state": "queued", "reason": None, "at": None}
+
+
+async def test_a_nudge_that_was_delivered_stays_so_when_its_sending_is_told_late(intake_pool: Pool) -> None:
+    what = await logged(intake_pool, ago=timedelta(days=400))
+
+    await tell(
+        intake_pool,
+        [
+            follow_up_changed(what, state="nudged", nudge=what.nudge, at=minutes(1)),
+            delivery_changed(what, revision=3, state="delivered", at=minutes(3)),
+            delivery_changed(what, revision=2, state="sent", at=minutes(2)),
+            delivery_changed(what, revision=1, state="queued", at=minutes(1)),
+        ],
+    )
+
+    nudge = (await first_follow_up(intake_pool, what.meeting))["nudge"]
+    assert nudge == {"id": what.nudge, "state": "delivered", "reason": None, "at": minutes(3)}
+    assert [line for line, _ in await lines(intake_pool, what.meeting)] == ["logged", "nudged", "sent", "delivered"]
+
+
+async def test_a_nudge_that_is_sent_is_no_longer_queued(intake_pool: Pool) -> None:
+    what = await logged(intake_pool)
+
+    await tell(
+        intake_pool,
+        [
+            follow_up_changed(what, state="nudged", nudge=what.nudge),
+            delivery_changed(what, revision=1, state="queued"),
+            delivery_changed(what, revision=2, state="sent", at=minutes(2)),
+        ],
+    )
+
+    nudge = (await first_follow_up(intake_pool, what.meeting))["nudge"]
+    assert nudge == {"id": what.nudge, "state": "sent", "reason": None, "at": minutes(2)}
 
 
 async def test_a_meeting_just_logged_has_no_follow_ups_and_one_line(intake_pool: Pool) -> None:

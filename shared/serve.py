@@ -12,8 +12,8 @@ import structlog
 from aiohttp import web
 from prometheus_client.aiohttp import make_aiohttp_handler
 
+from shared.http_server import runner as make_runner
 from shared.settings import SettingsError
-from shared.web import SERVER
 
 log = structlog.get_logger()
 
@@ -48,7 +48,7 @@ async def serve(service: Service, stop: asyncio.Event, *, started: Callable[[int
     runner: web.AppRunner | None = None
     if service.port is not None:
         _add_routes(service, standing)
-        runner = web.AppRunner(service.app, shutdown_timeout=DRAIN_SECONDS, **SERVER)
+        runner = make_runner(service.app, shutdown_timeout=DRAIN_SECONDS)
         await runner.setup()
     try:
         if runner is not None:

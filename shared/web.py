@@ -14,6 +14,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from shared.body import BODY_BYTES, FORM, JSON, bad_body, read_body, read_form, read_json
 from shared.db import is_unavailable
+from shared.http_server import SERVER, runner
 from shared.problem import FieldError, Problem
 
 __all__ = [
@@ -28,20 +29,13 @@ __all__ = [
     "read_body",
     "read_form",
     "read_json",
+    "runner",
 ]
 
 log = structlog.get_logger()
 
 RETRY_AFTER_SECONDS: Final = 5
 
-# For `web.AppRunner(app, **SERVER)` and `TestServer(app).start_server(**SERVER)`: bodies reach `read_body` as they were
-# sent. aiohttp's own unpacking answers 500 to garbage and takes a truncated body for a whole one.
-SERVER: Final[dict[str, Any]] = {
-    "access_log": None,  # it would hold the paths, and those are secrets
-    "auto_decompress": False,
-    "keepalive_timeout": 75,
-    "handle_signals": False,
-}
 QUIET_ROUTES: Final = ("/livez", "/readyz", "/metrics")
 
 
@@ -64,7 +58,7 @@ class Pages:
             lstrip_blocks=True,
         )
 
-    def render(self, name: str, *, status: int = 200, **values: object) -> web.Response:
+    def render(self, name: str, /, *, status: int = 200, **values: object) -> web.Response:
         """Return the page; the template writes its styles into `<style nonce="{{ nonce }}">`."""
         nonce = secrets.token_urlsafe(16)
         response = web.Response(

@@ -81,7 +81,8 @@ def values(
 ) -> dict[str, object]:
     """Return what the template shows; `act` and `span` are the button that the link in the message was for."""
     offered = offers(known, is_fresh=is_fresh)
-    first = next((offer for offer in offered if offer == act), offered[0] if offered else None)
+    # Nobody is led to stop who did not ask for it.
+    first = act if act in offered else "done" if "done" in offered else None
     return {
         "notice": notice or standing(known, is_fresh=is_fresh),
         "contact": known.contact,
@@ -99,7 +100,7 @@ def values(
 def masked(address: str) -> str:
     """Return as much of an address as its owner recognises, and nobody else can use."""
     name, at, host = address.rpartition("@")
-    return f"{name[:1]}…@{host}" if at else f"…{address[-4:]}"
+    return f"{name[:1]}***@{host}" if at else f"***{address[-4:]}"
 
 
 def _how_long(how_long: Later) -> str:

@@ -50,7 +50,7 @@ async def situation(conn: Connection, about: About, *, lock: bool = False) -> Si
     yet is shown by its connection alone.
     """
     if lock:
-        await conn.execute("SELECT FROM connections WHERE id = $1 FOR UPDATE", about.connection)
+        await conn.execute("SELECT FROM connections WHERE id = $1 FOR NO KEY UPDATE", about.connection)
     row = await conn.fetchrow(
         """
         SELECT c.contact ->> 'name' AS contact, m.sent -> 'event' ->> 'name' AS event, m.sent ->> 'promise' AS promise,
@@ -149,7 +149,7 @@ async def stop_connection(conn: Connection, about: About, *, via: Via) -> bool:
 
 async def stop_everything(conn: Connection, *, person: UUID, channel: Channel, address: str, via: Via) -> bool:
     """Let nothing more go to this person on this channel, whatever is logged; return False when that stood before."""
-    known = await conn.fetchrow("SELECT channel FROM people WHERE id = $1 FOR UPDATE", person)
+    known = await conn.fetchrow("SELECT channel FROM people WHERE id = $1 FOR NO KEY UPDATE", person)
     standing = await stops.standing(conn, person=person, connections=[])
     if any(stop.kind == "person" and stop.channel in {"", channel} for stop in standing):
         return False

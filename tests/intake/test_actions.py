@@ -464,7 +464,7 @@ async def test_unsubscribing_tells_the_others_once_however_often_it_is_posted(si
     answers = await asyncio.gather(*(site.send("POST", path, data=ONE_CLICK) for _ in range(8)))
 
     assert {answer.status for answer in answers} == {200}
-    assert all("a…@school.example" in answer.text and "ada@" not in answer.text for answer in answers)
+    assert all("a***@school.example" in answer.text and "ada@" not in answer.text for answer in answers)
     suppressed, act = await site.told()
     assert isinstance(suppressed, AddressSuppressed)
     assert suppressed.source == "/afterhello/intake"

@@ -11,16 +11,24 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+import structlog
 from pydantic import SecretStr
 
 from shared import db
 from shared.db import Pool
-from tests.servers import postgres, shared_by_workers
+from tests.servers import postgres, rabbitmq, shared_by_workers
 
 FOLDER: Final = pytest.StashKey[Path]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    structlog.configure(  # the default draws tracebacks in colour, with all locals, for seconds
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+        ]
+    )
     given = getattr(config, "workerinput", None)
     config.stash[FOLDER] = Path(given["servers"] if given else tempfile.mkdtemp(prefix="afterhello-tests-"))
 
@@ -71,6 +79,12 @@ async def notifier_pool(database_url: str) -> AsyncIterator[Pool]:
     pool = await db.open_pool(database_url, schema="notifier")
     yield pool
     pool.terminate()
+
+
+@pytest.fixture(scope="session")
+def rabbit_url(servers: Path) -> str:
+    """A RabbitMQ that all tests share: use it under `bus_prefix`."""
+    return rabbitmq.server(servers)
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """`afterhello`: the first word to a module, imported on demand."""
 
+import logging
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -88,8 +89,18 @@ def _do(arguments: Sequence[str]) -> int:
         holder.add_typer(target, name=first)
     else:
         holder.command(first)(target)
+    _keep_logs_off_standard_output()
     status = get_group(holder).main(list(arguments), prog_name="afterhello", standalone_mode=False)
     return status if isinstance(status, int) else 0
+
+
+def _keep_logs_off_standard_output() -> None:
+    """Let a command's own lines alone be on standard output; a service sets its log up itself."""
+    if structlog := sys.modules.get("structlog"):  # what has not imported it logs nothing
+        structlog.configure(
+            wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+            logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+        )
 
 
 def _explain(error: Exception) -> int:

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from services import reach
 from services.finding import Finding
+from services.notifier import store_channels
 from shared import db, dead_letter, embedded, outbox, standalone
 from shared.command import Failed, database_errors_in_words, show_json
 from shared.db import Connection
@@ -162,6 +163,12 @@ async def _schema(conn: Connection, schema: str) -> AsyncIterator[Finding]:
     if dead := (await dead_letter.counts(conn))["dead"]:
         do = f"`afterhello dead-letter list --service {schema}` says why; mend it, then replay or drop them"
         yield Finding(check=schema, ok=False, says=f"{dead} events could not be applied", do=do)
+    if schema == "notifier":
+        for trouble in await store_channels.troubles(conn, now=await db.now(conn)):
+            until = f" until {trouble.paused_until:%Y-%m-%d %H:%M} UTC" if trouble.paused_until else ""
+            says = f"channel {trouble.name} is {trouble.state}{until}: {trouble.reason}"
+            do = f"mend the cause, then `afterhello channel resume {trouble.name}`"
+            yield Finding(check="channel", ok=False, says=says, do=do)
 
 
 def _plans(config: Settings) -> Finding:

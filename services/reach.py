@@ -1,14 +1,15 @@
 """What an installation must reach beyond its database: the broker, the mail server, itself by its public address."""
 
 import asyncio
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import urlsplit
 
 import aiohttp
 import aiosmtplib
 
 from services.finding import Finding
+from services.notifier.channels import smtp_connections
 from shared import standalone
-from shared.settings import Settings
+from shared.settings import Settings, SettingsError
 
 
 async def broker(config: Settings) -> list[Finding]:
@@ -36,28 +37,29 @@ async def mail(config: Settings) -> list[Finding]:
     if config.smtp_url is None:
         where = "the mailbox of `afterhello run`" + (f", at {running.public_url}/mailbox" if running else "")
         return [Finding(check="mail", ok=True, says=f"SMTP_URL is not set: mails go to {where}")]
-    url = urlsplit(config.smtp_url.get_secret_value())
-    encrypted = url.scheme == "smtps"
-    must_start_tls = not encrypted and parse_qs(url.query).get("starttls") != ["0"]
+    try:
+        wanted = smtp_connections.server(config.smtp_url.get_secret_value())
+    except SettingsError as error:
+        return [Finding(check="mail", ok=False, says=str(error), do="mend it in the environment")]
     server = aiosmtplib.SMTP(
-        hostname=url.hostname or "",
-        port=url.port or (465 if encrypted else 587),
-        username=unquote(url.username) if url.username else None,
-        password=unquote(url.password or "") if url.username else None,
-        use_tls=encrypted,
-        start_tls=must_start_tls,
+        hostname=wanted.host,
+        port=wanted.port,
+        username=wanted.user,
+        password=wanted.password,
+        use_tls=wanted.tls == "from the start",
+        start_tls=wanted.tls == "starttls",
         timeout=10,
     )
-    how = "encrypted" if encrypted or must_start_tls else "in clear text, as ?starttls=0 demands"
+    how = "in clear text, as ?starttls=0 demands" if wanted.tls == "none" else "encrypted"
     try:
         await server.connect()
         await server.quit()
     except (aiosmtplib.SMTPException, OSError) as error:
-        says = f"{url.hostname}: {' '.join(str(error).split())[:200] or type(error).__name__}"
+        says = f"{wanted.host}: {' '.join(str(error).split())[:200] or type(error).__name__}"
         do = "mend SMTP_URL; without STARTTLS on smtp:// nothing is sent, unless it says ?starttls=0"
         return [Finding(check="mail", ok=False, says=says, do=do)]
-    login = "logged in" if url.username else "without a login"
-    return [Finding(check="mail", ok=True, says=f"{url.hostname} answers, {how}, {login}")]
+    login = "logged in" if wanted.user else "without a login"
+    return [Finding(check="mail", ok=True, says=f"{wanted.host} answers, {how}, {login}")]
 
 
 async def public_url(config: Settings, *, in_parts: bool) -> list[Finding]:

@@ -1,8 +1,8 @@
 """A submission in the API's words becomes one meeting per contact, or says which field is wrong. Pure."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any, Final, Literal, Protocol
 from zoneinfo import ZoneInfo
 
@@ -14,6 +14,7 @@ OLDEST: Final = timedelta(days=3653)
 AHEAD: Final = timedelta(days=1)
 GOAL_AHEAD: Final = timedelta(days=3653)
 ZoneFrom = Literal["default", "source", "person"]
+ZONES_BY: Final[tuple[ZoneFrom, ...]] = ("default", "source", "person")  # the later one counts for more
 
 
 class Planner(Protocol):
@@ -34,6 +35,10 @@ class Defaults:
     zone: str | None = None
     owner: str | None = None
     plan: str | None = None
+
+    def of_source(self, *, plan: str | None, zone: str | None, owner: str | None) -> "Defaults":
+        """Return them with what a source adds."""
+        return replace(self, plan=plan, zone=zone, owner=owner)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +137,7 @@ def gathering_of(facts: Mapping[str, Any]) -> Gathering:
     return Gathering.model_validate({key: value for key, value in facts["event"].items() if value is not None})
 
 
-def wishes(owner: Owner) -> dict[str, str | int | time | date | tuple[Any, ...]]:
+def wishes(owner: Owner) -> dict[str, Any]:
     """Return the preferences that were given, by the names of a person's fields."""
     given = {name: getattr(owner, name) for name in WISHES}
     return {name: value for name, value in given.items() if value is not None}

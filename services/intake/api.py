@@ -1,0 +1,172 @@
+"""`/api/v1`: meetings logged and shown as JSON, with idempotency keys."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+import orjson
+import structlog
+from aiohttp import web
+
+from services.intake import idempotency, logbook, meeting, requests, store, timeline
+from services.intake.body import Invalid
+from services.intake.idempotency import Answered
+from services.intake.logbook import Logged
+from services.intake.meeting import Defaults, Planner
+from services.intake.rate import Rates
+from services.intake.sources import Token
+from services.intake.store import Received
+from services.intake.webhook import unfit
+from shared import db, metrics
+from shared.db import Connection, Pool
+from shared.events import Meeting, new_id
+from shared.problem import Problem
+from shared.web import JSON, read_body, read_json
+
+log = structlog.get_logger()
+
+
+def routes(pool: Pool, planner: Planner, rates: Rates, defaults: Defaults) -> list[web.RouteDef]:
+    """Return the routes of meetings."""
+    api = Api(pool, planner, rates, defaults)
+    return [
+        web.post("/api/v1/meetings", api.log_meetings),
+        web.get("/api/v1/meetings/{id}", api.show_meeting),
+    ]
+
+
+class _AnsweredMeanwhile(Exception):
+    """Another request with this idempotency key was first: what this one did is undone."""
+
+
+class Api:
+    """Answers the API."""
+
+    def __init__(self, pool: Pool, planner: Planner, rates: Rates, defaults: Defaults) -> None:
+        self._pool = pool
+        self._planner = planner
+        self._rates = rates
+        self._defaults = defaults
+
+    async def log_meetings(self, request: web.Request) -> web.Response:
+        """Answer 201 with the meetings and what will follow; the same `Idempotency-Key` again: the same answer."""
+        async with self._pool.acquire(timeout=2) as conn:
+            token = await requests.token(conn, request)
+            now = await db.now(conn)
+        self._rates.take(token.id)
+        key = idempotency.key(request)
+        raw = await read_body(request, types=JSON)
+        submission = new_id()
+        received = Received(token=token.id, key=str(submission), headers={}, body=raw, at=now)
+        try:
+            document = read_json(raw)
+            answered = await self._log(request, received, document, token, key)
+        except Problem as problem:
+            await self._keep_rejected(received, problem)
+            raise
+        except Invalid as invalid:
+            unfitting = unfit(invalid.errors)
+            await self._keep_rejected(received, unfitting)
+            raise unfitting from None
+        return json_response(answered.answer, status=answered.status)
+
+    async def _log(
+        self, request: web.Request, received: Received, document: Mapping[str, Any], token: Token, key: str | None
+    ) -> Answered:
+        request_is = idempotency.fingerprint(request, document)
+        if key and (before := await self._answered(token, key, request_is)):
+            return before
+        defaults = replace(self._defaults, owner=token.owner)
+        submitted = meeting.read(document, plans=self._planner.names, defaults=defaults)
+        if token.owner and str(submitted.owner.email).lower() != token.owner:
+            raise Problem(
+                403,
+                "This token is for the meetings of one owner",
+                errors=[{"field": "owner.email", "problem": "must be the owner whom the token is for"}],
+            )
+        traceparent = requests.traceparent(request)
+
+        async def work(conn: Connection) -> tuple[Logged, Answered]:
+            logged = await logbook.log(conn, received, submitted, defaults=defaults, traceparent=traceparent)
+            assert logged is not None, "its key is new"
+            answer = {"meetings": [self._shown(one, logged) for one in logged.meetings]}
+            answered = Answered(request=request_is, status=201, answer=orjson.loads(_json(answer)))
+            if key and not await idempotency.keep(conn, token, key, answered):
+                raise _AnsweredMeanwhile
+            return logged, answered
+
+        try:
+            logged, answered = await db.in_transaction(self._pool, work)
+        except _AnsweredMeanwhile:
+            before = await self._answered(token, str(key), request_is)
+            assert before is not None, "it was committed, or we would have been first"
+            return before
+        metrics.submissions.labels("api", "accepted").inc()
+        log.info(
+            "submission.accepted",
+            token=str(token.id),
+            submission=str(logged.submission),
+            meetings=[str(one.id) for one in logged.meetings],
+        )
+        return answered
+
+    def _shown(self, one: Meeting, logged: Logged) -> dict[str, object]:
+        preview = self._planner.preview(one, logged.owner, one.logged_at)
+        return {
+            "id": one.id,
+            "connection": one.connection,
+            "contact": {"name": one.contact.name},
+            "plan": one.plan,
+            "follow_ups": [
+                follow_up.model_dump(
+                    include={"id", "step", "occurrence", "playbook", "state", "reason", "local", "zone", "due_at"}
+                )
+                | {"nudge": None}
+                for follow_up in preview
+            ],
+        }
+
+    async def _answered(self, token: Token, key: str, request: str) -> Answered | None:
+        async with self._pool.acquire(timeout=2) as conn:
+            before = await idempotency.find(conn, token, key, request=request)
+        if before is not None:
+            metrics.submissions.labels("api", "repeated").inc()
+        return before
+
+    async def _keep_rejected(self, received: Received, problem: Problem) -> None:
+        metrics.submissions.labels("api", "rejected").inc()
+        reason = {"status": problem.status, "title": problem.title, "errors": list(problem.errors)}
+        async with self._pool.acquire(timeout=2) as conn:
+            await store.reject(conn, received, reason)
+        log.info("submission.refused", token=str(received.token), status=problem.status)
+
+    async def show_meeting(self, request: web.Request) -> web.Response:
+        """Answer with the meeting as sent, its follow-ups as they stand, and what happened so far."""
+        async with self._pool.acquire(timeout=2) as conn:
+            token = await requests.token(conn, request)
+            meeting_id = entity_id(request)
+            found = await store.find_meeting(conn, meeting_id, owner=token.owner)
+            if found is None:
+                raise Problem(404, "There is no such meeting")
+            follow_ups = (await timeline.follow_ups(conn, [meeting_id]))[meeting_id]
+            happened = await timeline.timeline(conn, meeting_id)
+        return json_response(found | {"follow_ups": follow_ups, "timeline": happened})
+
+
+def entity_id(request: web.Request) -> UUID:
+    """Return the id in the path; raises `Problem` 404 for what cannot be one."""
+    text = request.match_info["id"]
+    if not re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", text):
+        raise Problem(404, "There is nothing with this id")
+    return UUID(text)
+
+
+def json_response(value: object, *, status: int = 200) -> web.Response:
+    """Return an answer in JSON: instants in UTC with a Z, ids as text."""
+    return web.Response(status=status, body=_json(value), content_type="application/json")
+
+
+def _json(value: object) -> bytes:
+    return orjson.dumps(value, option=orjson.OPT_UTC_Z)

@@ -1,0 +1,139 @@
+"""Intake, put together: the web server with its routes, the relay of its outbox, the consumer of its events."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import structlog
+from aiohttp import web
+
+from services.intake import actions, api, webhook
+from services.intake.handlers import ROUTES
+from services.intake.meeting import Defaults, Planner
+from services.intake.rate import Rates
+from shared import db, dead_letter, metrics, outbox
+from shared.bus import Bus
+from shared.db import Pool
+from shared.poll import poll
+from shared.problem import Problem
+from shared.receive import receiver
+from shared.serve import Service, serve, until_stopped
+from shared.settings import Settings, SettingsError
+from shared.signing import Box
+from shared.wake import listen
+from shared.web import Handler, application
+
+log = structlog.get_logger()
+
+SERVICE: Final = "intake"
+PORT: Final = 8080
+RELAY_LOOKS_EVERY_SECONDS: Final = 5.0  # also when nothing woke it
+RETRIES_LOOK_EVERY_SECONDS: Final = 5.0
+CONNECTIONS: Final = 12
+
+
+async def run(
+    config: Settings,
+    bus: Bus,
+    stop: asyncio.Event,
+    *,
+    planner: Planner,
+    port: int | None = None,
+    mount: Callable[[web.Application], None] | None = None,
+    started: Callable[[int], None] | None = None,
+) -> None:
+    """Serve until `stop` is set. Until the schema is known to be right every route of ours answers 503."""
+    for name in ("database_url", "public_url", "secret_key"):
+        if not getattr(config, name):
+            raise SettingsError(f"{name.upper()} is not set: set it, or {name.upper()}_FILE, in the environment")
+    assert config.database_url is not None
+    dsn = config.database_url.get_secret_value()
+    pool = await db.open_pool(dsn, schema=SERVICE, max_size=CONNECTIONS)
+    opened, wake = asyncio.Event(), asyncio.Event()
+    app = application(_closed_until(opened))
+    add_routes(app, pool, config, planner)
+    if mount is not None:
+        mount(app)
+
+    async def start() -> None:
+        await db.wait_for_schema(pool, SERVICE)
+        opened.set()
+
+    async def relay(stop: asyncio.Event) -> None:
+        await poll(
+            "intake relay", lambda: outbox.relay(pool, bus), stop=stop, wake=wake, idle=RELAY_LOOKS_EVERY_SECONDS
+        )
+
+    receive = receiver(pool, ROUTES, service=SERVICE)
+
+    async def consume() -> None:
+        await bus.consume(SERVICE, [route.event.type for route in ROUTES], receive)
+
+    async def retry(stop: asyncio.Event) -> None:
+        await poll("intake retries", receive.later, stop=stop, wake=asyncio.Event(), idle=RETRIES_LOOK_EVERY_SECONDS)
+
+    try:
+        await serve(
+            Service(
+                name=SERVICE,
+                app=app,
+                host=config.host,
+                port=port if port is not None else PORT if config.port is None else config.port,
+                checks={"database": lambda: _check_database(pool), "broker": bus.check},
+                vital=("database",),  # submissions are taken while the broker is away
+                start=start,
+                loops=(
+                    ("wake", until_stopped(lambda: listen(dsn, SERVICE, {"outbox": wake}))),
+                    ("relay", relay),
+                    ("consumer", until_stopped(consume)),
+                    ("retries", retry),
+                    ("gauges", metrics.keep_fresh(lambda: _count(pool))),
+                ),
+            ),
+            stop,
+            started=started,
+        )
+    finally:
+        await _close(pool)
+
+
+def add_routes(app: web.Application, pool: Pool, config: Settings, planner: Planner) -> None:
+    """Give the application every route of intake."""
+    assert config.public_url is not None
+    rates = Rates(config.rate_limit, clock=time.monotonic)
+    defaults = Defaults(time_zone=config.time_zone, phone_region=config.phone_region)
+    app.add_routes(webhook.routes(pool, Box(config.secret_key), planner, rates, defaults))
+    app.add_routes(api.routes(pool, planner, rates, defaults))
+    app.add_routes(actions.routes(pool, public_url=config.public_url, keys=config.secret_key))
+
+
+def _closed_until(opened: asyncio.Event) -> Any:
+    @web.middleware
+    async def closed(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if not opened.is_set() and request.path not in {"/livez", "/readyz", "/metrics"}:
+            raise Problem(503, "Still starting", headers={"Retry-After": "2"})
+        return await handler(request)
+
+    return closed
+
+
+async def _check_database(pool: Pool) -> str:
+    async with pool.acquire(timeout=2) as conn:
+        await conn.fetchval("SELECT 1")
+    return "ok"
+
+
+async def _count(pool: Pool) -> None:
+    async with pool.acquire(timeout=5) as conn:
+        rows, seconds = await outbox.waiting(conn)
+        metrics.outbox_rows.labels(SERVICE).set(rows)
+        metrics.outbox_oldest.labels(SERVICE).set(seconds)
+        metrics.dead_letters.labels(SERVICE).set((await dead_letter.counts(conn))["dead"])
+
+
+async def _close(pool: Pool) -> None:
+    try:
+        await asyncio.wait_for(pool.close(), 5)
+    except (TimeoutError, *db.UNAVAILABLE):
+        pool.terminate()

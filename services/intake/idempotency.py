@@ -1,0 +1,76 @@
+"""Idempotency keys: a caller names its request, and a repeat gets the first one's answer."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+from aiohttp import web
+
+from services.intake.sources import Token
+from shared.db import Connection
+from shared.problem import Problem
+
+KEY: Final = re.compile(r"[\x20-\x7e]{1,255}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """What was answered to a request that had named itself; `request` is its fingerprint."""
+
+    request: str
+    status: int
+    answer: Any
+
+
+def key(request: web.Request) -> str | None:
+    """Return the request's `Idempotency-Key`, or None; raises `Problem` 400 for one that is none."""
+    given = request.headers.getall("Idempotency-Key", [])
+    if not given:
+        return None
+    if len(given) > 1 or not KEY.fullmatch(given[0]):
+        raise Problem(
+            400,
+            "The Idempotency-Key cannot be read",
+            errors=[{"field": "Idempotency-Key", "problem": "must be one, of 1 to 255 plain characters"}],
+        )
+    return given[0]
+
+
+def fingerprint(request: web.Request, document: Mapping[str, Any]) -> str:
+    """Return what tells one request from another, however its JSON is written."""
+    body = orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(b"\n".join((request.method.encode(), request.path.encode(), body))).hexdigest()
+
+
+async def find(conn: Connection, token: Token, key: str, *, request: str) -> Answered | None:
+    """Return the answer stored under this key of this token; raises `Problem` 422 if it was to another request."""
+    row = await conn.fetchrow(
+        "SELECT request, status, answer FROM idempotency_keys WHERE token = $1 AND key = $2", token.id, key
+    )
+    if row is not None and row["request"] != request:
+        raise Problem(
+            422,
+            "This Idempotency-Key belongs to another request",
+            errors=[{"field": "Idempotency-Key", "problem": "was used before, with another body"}],
+        )
+    return Answered(**row) if row else None
+
+
+async def keep(conn: Connection, token: Token, key: str, answered: Answered) -> bool:
+    """Store the answer; False when another request with this key was first, who then has committed."""
+    status = await conn.execute(
+        """
+        INSERT INTO idempotency_keys (token, key, request, status, answer)
+        VALUES ($1, $2, $3, $4, $5)
+            ON CONFLICT (token, key) DO NOTHING
+        """,
+        token.id,
+        key,
+        answered.request,
+        answered.status,
+        answered.answer,
+    )
+    return status == "INSERT 0 1"

@@ -1,0 +1,108 @@
+"""A submission is logged: kept, and turned into people, connections, meetings and their events, in one transaction."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from services.intake import meeting, store
+from services.intake.meeting import Defaults, Draft, Submitted
+from services.intake.store import Connected, NewMeeting, Received
+from shared import outbox
+from shared.db import Connection
+from shared.events import Event, Meeting, MeetingData, MeetingLogged, Person, PersonChanged, PersonData, new_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Logged:
+    """What a submission became."""
+
+    submission: UUID
+    owner: Person
+    meetings: tuple[Meeting, ...]
+
+
+async def log(
+    conn: Connection, received: Received, submitted: Submitted, *, defaults: Defaults, traceparent: str | None
+) -> Logged | None:
+    """Return what the submission became; None when it was accepted before, also if only an instant before.
+
+    Raises `Invalid` for a time out of reach. The transaction is the caller's, and all of it or nothing.
+    """
+    submission = await store.accept(conn, received)
+    if submission is None:
+        return None
+    known = await store.find_owner(conn, str(submitted.owner.email))
+    stored = known.person.time_zone if known and known.time_zone_from == "person" else None
+    zone, _ = meeting.zone_of(submitted, stored=stored, defaults=defaults)
+    drafts = meeting.settle(submitted, zone=zone, now=received.at)
+    owner, events = await _owner(conn, known, submitted, defaults, received.at)
+    connected = await store.connect(conn, owner.id, {draft.contact.key: _said(draft) for draft in drafts})
+    meetings = tuple(_meeting(draft, connected[draft.contact.key], received.at) for draft in drafts)
+    rows = [
+        NewMeeting(id=m.id, connection=m.connection, plan=m.plan, met_at=m.met_at, goal_at=m.goal_at, sent=draft.facts)
+        for m, draft in zip(meetings, drafts, strict=True)
+    ]
+    await store.add_meetings(conn, rows, submission=submission, person=owner.id, logged_at=received.at)
+    events += [
+        MeetingLogged(
+            time=received.at, subject=str(m.id), traceparent=traceparent, data=MeetingData(meeting=m, owner=owner)
+        )
+        for m in meetings
+    ]
+    await outbox.add(conn, events)
+    return Logged(submission=submission, owner=owner, meetings=meetings)
+
+
+async def _owner(
+    conn: Connection, known: store.Owner | None, submitted: Submitted, defaults: Defaults, now: datetime
+) -> tuple[Person, list[Event]]:
+    """The owner, new or known, and the event that tells of what this submission added about a known one."""
+    given = submitted.owner
+    zone, zone_from = meeting.zone_of(submitted, stored=None, defaults=defaults)
+    adds = known is None or (
+        (given.name and not known.person.name)
+        or (given.phone and not known.person.phone)
+        or meeting.ZONES_BY.index(zone_from) > meeting.ZONES_BY.index(known.time_zone_from)
+    )
+    if known and not adds:
+        return known.person, []
+    fresh = Person(
+        id=new_id(),
+        revision=1,
+        name=given.name,
+        email=given.email,
+        phone=given.phone,
+        channel=given.channel or "email",
+        time_zone=zone,
+        **meeting.wishes(given),
+    )
+    kept = (await store.keep_owner(conn, fresh, zone_from)).person
+    if kept.id == fresh.id:
+        return kept, []
+    return kept, [PersonChanged(time=now, subject=str(kept.id), data=PersonData(person=kept))]
+
+
+def _said(draft: Draft) -> dict[str, Any]:
+    """What this submission says of the contact: what it leaves out must not wipe what was known."""
+    return draft.contact.model_dump(mode="json", exclude_none=True)
+
+
+def _meeting(draft: Draft, connected: Connected, now: datetime) -> Meeting:
+    facts: Mapping[str, Any] = draft.facts
+    return Meeting(
+        id=new_id(),
+        revision=1,
+        connection=connected.id,
+        plan=draft.plan,
+        logged_at=now,
+        met_at=draft.met_at,
+        goal_at=draft.goal_at,
+        contact=connected.contact,
+        event=meeting.gathering_of(facts),
+        notes=facts["notes"],
+        topics=tuple(facts["topics"]),
+        promise=facts["promise"],
+        document=facts["document"],
+    )

@@ -1,0 +1,114 @@
+"""The scheduler, put together: the consumer of its events, the timers, the relay of its outbox."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from services.scheduler import school_days, store
+from services.scheduler.handlers import routes
+from services.scheduler.plan import Plans
+from services.scheduler.plan_file import PlanError
+from services.scheduler.timers import Timers
+from shared import db, dead_letter, metrics, outbox
+from shared.bus import Bus
+from shared.db import Pool
+from shared.poll import poll
+from shared.receive import receiver
+from shared.serve import Service, serve, until_stopped
+from shared.settings import Settings, SettingsError
+from shared.wake import listen
+from shared.web import application
+
+SERVICE: Final = "scheduler"
+PORT: Final = 8081
+RELAY_LOOKS_EVERY_SECONDS: Final = 5.0  # also when nothing woke it
+
+
+async def run(
+    config: Settings,
+    bus: Bus,
+    stop: asyncio.Event,
+    *,
+    port: int | None = None,
+    started: Callable[[int], None] | None = None,
+) -> None:
+    """Plan and fire until `stop` is set; without a port there is no web server.
+
+    Raises `SettingsError` for a missing setting, and for a plan that cannot be read.
+    """
+    if config.database_url is None:
+        raise SettingsError("DATABASE_URL is not set: set it, or DATABASE_URL_FILE, in the environment")
+    try:
+        handled = routes(Plans.read(config.plans_dir))
+    except PlanError as error:
+        raise SettingsError(f"{error.mistakes[0]} (`afterhello plan check` lists every mistake)") from None
+    dsn = config.database_url.get_secret_value()
+    pool = await db.open_pool(dsn, schema=SERVICE)
+    timers = Timers(pool, too_late_after=config.too_late_after)
+    relay_wake, timers_wake = asyncio.Event(), asyncio.Event()
+    receive = receiver(pool, handled, service=SERVICE)
+
+    async def start() -> None:
+        await db.wait_for_schema(pool, SERVICE)
+        # The first region costs half a second of reading tables; nobody should wait for it.
+        await asyncio.to_thread(school_days.region, "US")
+
+    async def relay(stop: asyncio.Event) -> None:
+        await poll(
+            "scheduler relay",
+            lambda: outbox.relay(pool, bus),
+            stop=stop,
+            wake=relay_wake,
+            idle=RELAY_LOOKS_EVERY_SECONDS,
+        )
+
+    async def fire(stop: asyncio.Event) -> None:
+        await poll("timers", timers.step, stop=stop, wake=timers_wake, idle=timers.idle)
+
+    async def consume() -> None:
+        await bus.consume(SERVICE, [route.event.type for route in handled], receive)
+
+    try:
+        await serve(
+            Service(
+                name=SERVICE,
+                app=application(),
+                host=config.host,
+                port=port,
+                checks={"database": lambda: _check_database(pool), "broker": bus.check},
+                start=start,
+                loops=(
+                    ("wake", until_stopped(lambda: listen(dsn, SERVICE, {"outbox": relay_wake, "due": timers_wake}))),
+                    ("relay", relay),
+                    ("timers", fire),
+                    ("consumer", until_stopped(consume)),
+                    ("gauges", metrics.keep_fresh(lambda: _count(pool))),
+                ),
+            ),
+            stop,
+            started=started,
+        )
+    finally:
+        await _close(pool)
+
+
+async def _check_database(pool: Pool) -> str:
+    async with pool.acquire(timeout=2) as conn:
+        await conn.fetchval("SELECT 1")
+    return "ok"
+
+
+async def _count(pool: Pool) -> None:
+    async with pool.acquire(timeout=5) as conn:
+        rows, seconds = await outbox.waiting(conn)
+        metrics.outbox_rows.labels(SERVICE).set(rows)
+        metrics.outbox_oldest.labels(SERVICE).set(seconds)
+        metrics.dead_letters.labels(SERVICE).set((await dead_letter.counts(conn))["dead"])
+        metrics.due_rows.labels(SERVICE).set(await store.due_rows(conn, await db.now(conn)))
+
+
+async def _close(pool: Pool) -> None:
+    try:
+        await asyncio.wait_for(pool.close(), 5)
+    except (TimeoutError, *db.UNAVAILABLE):
+        pool.terminate()

@@ -1,0 +1,141 @@
+"""Coalescing: what is due for a person becomes one nudge per channel, or ends with a reason; pure."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from services.scheduler import follow_up as kept
+from services.scheduler.follow_up import FollowUp
+from services.scheduler.wall_time import Clock
+from shared.events import Channel, DueFollowUp, Meeting, MissedFollowUp, NudgeData, Person, Recipient, Window, new_id
+
+MISSED_A_NUDGE: Final = 100  # the newest; nobody reads a longer list, and a message has bounds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fired:
+    """What became of everything that was due for one person."""
+
+    changed: Sequence[FollowUp]  # each with its new state, or its new moment
+    told: Sequence[FollowUp]  # expired ones that a nudge now names
+    nudges: Sequence[NudgeData]
+
+
+def fire(
+    person: Person,
+    clock: Clock,
+    due: Sequence[FollowUp],
+    untold: Sequence[FollowUp],
+    meetings: Mapping[UUID, Meeting],
+    *,
+    now: datetime,
+    too_late_after: timedelta,
+) -> Fired:
+    """End all that is due for a person: at most one nudge a channel, with the newest of each connection.
+
+    Too late is expired and named in the next nudge; older than another due one of its connection is superseded;
+    what is left waits for the end of quiet hours when it is those now.
+    """
+    expired = [kept.ended(one, "expired") for one in due if one.due_at + too_late_after < now]
+    in_time = [one for one in due if one.due_at + too_late_after >= now]
+    superseded = [kept.ended(one, "skipped", "superseded") for one in _older(in_time)]
+    ended = {one.id for one in superseded}
+    newest = [one for one in in_time if one.id not in ended]
+    unreachable = [
+        kept.ended(one, "skipped", "suppressed")
+        for one in newest
+        if kept.address(person, one.channel_for(person)) is None
+    ]
+    ended |= {one.id for one in unreachable}
+    quiet_now = clock.is_quiet(now)
+    held = [kept.held(one, now, clock) for one in newest if one.id not in ended and one.heeds_quiet and quiet_now]
+    ended |= {one.id for one in held}
+    changed = [*expired, *superseded, *unreachable, *held]
+
+    by_channel: dict[Channel, list[FollowUp]] = defaultdict(list)
+    for one in newest:
+        if one.id not in ended:
+            by_channel[one.channel_for(person)].append(one)
+    nudges: list[NudgeData] = []
+    to_tell = [*untold, *expired]
+    for channel, carried in sorted(by_channel.items()):
+        missed = to_tell if not nudges else []  # said once, whatever the channel
+        nudge = _nudge(person, clock, channel, carried, missed, meetings, too_late_after=too_late_after)
+        changed += [kept.nudged(one, nudge.nudge) for one in carried]
+        nudges.append(nudge)
+    return Fired(changed=changed, told=to_tell if nudges else [], nudges=nudges)
+
+
+def _older(due: Sequence[FollowUp]) -> list[FollowUp]:
+    """Return those that another of the same connection, due later, makes needless; equals go out side by side."""
+    newest: dict[UUID, datetime] = {}
+    for one in due:
+        newest[one.connection_id] = max(one.due_at, newest.get(one.connection_id, one.due_at))
+    return [one for one in due if one.due_at < newest[one.connection_id]]
+
+
+def _nudge(
+    person: Person,
+    clock: Clock,
+    channel: Channel,
+    carried: Sequence[FollowUp],
+    missed: Sequence[FollowUp],
+    meetings: Mapping[UUID, Meeting],
+    *,
+    too_late_after: timedelta,
+) -> NudgeData:
+    carried = sorted(carried, key=lambda one: (one.due_at, one.id))
+    due_at = carried[0].due_at
+    until = carried[-1].due_at + too_late_after
+    quiet: tuple[Window, ...] = ()
+    if any(one.heeds_quiet for one in carried):
+        quiet = tuple(clock.quiet_windows(due_at, until))
+    return NudgeData(
+        nudge=new_id(),
+        recipient=Recipient(
+            id=person.id,
+            name=person.name,
+            address=kept.address(person, channel) or "",
+            locale=person.locale,
+            time_zone=person.time_zone,
+        ),
+        channel=channel,
+        due_at=due_at,
+        too_late_after=until,
+        quiet=quiet,
+        follow_ups=tuple(_carried(one, meetings[one.meeting_id]) for one in carried),
+        missed=tuple(
+            MissedFollowUp(
+                id=one.id,
+                playbook=one.playbook,
+                due_at=one.due_at,
+                connection=one.connection_id,
+                contact=meetings[one.meeting_id].contact,
+            )
+            for one in sorted(missed, key=lambda one: (one.due_at, one.id))[-MISSED_A_NUDGE:]
+        ),
+    )
+
+
+def _carried(one: FollowUp, meeting: Meeting) -> DueFollowUp:
+    return DueFollowUp(
+        id=one.id,
+        playbook=one.playbook,
+        step=one.step,
+        occurrence=one.occurrence,
+        due_at=one.due_at,
+        meeting=meeting.id,
+        connection=meeting.connection,
+        logged_at=meeting.logged_at,
+        met_at=meeting.met_at,
+        goal_at=meeting.goal_at,
+        contact=meeting.contact,
+        event=meeting.event,
+        notes=meeting.notes,
+        topics=meeting.topics,
+        promise=meeting.promise,
+        document=meeting.document,
+    )

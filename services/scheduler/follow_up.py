@@ -1,0 +1,148 @@
+"""A follow-up as it is kept, and what may become of it; pure.
+
+Every change is a new value with the next revision. What has ended stays as it is, and so does what an older act, which
+was overtaken by a newer one, would change.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time
+from typing import Final
+from uuid import UUID
+
+from services.scheduler import wall_time
+from services.scheduler.wall_time import Clock, Target
+from shared import events
+from shared.events import ActedData, Channel, FollowUpState, Person
+
+OPEN: Final = ("waiting", "nudged")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FollowUp:
+    """A row of `follow_ups`."""
+
+    id: UUID
+    meeting_id: UUID
+    person_id: UUID
+    connection_id: UUID
+    revision: int
+    step: int
+    occurrence: int
+    playbook: str
+    channel: Channel | None
+    heeds_quiet: bool
+    state: FollowUpState
+    reason: str | None
+    on_day: date | None
+    at: time | None
+    not_before: datetime | None
+    local_time: datetime
+    zone: str
+    due_at: datetime
+    acted_at: datetime | None = None
+    nudge_id: UUID | None = None
+    is_to_be_told: bool = False
+
+    @property
+    def is_elapsed(self) -> bool:
+        """Whether it is due at an instant, whatever a calendar says."""
+        return self.on_day is None
+
+    def channel_for(self, person: Person) -> Channel:
+        """Return the channel it goes by: its own where that reaches the person, else the person's."""
+        return self.channel if self.channel and address(person, self.channel) else person.channel
+
+    def fact(self) -> events.FollowUp:
+        """Return it as other services see it."""
+        return events.FollowUp(
+            id=self.id,
+            revision=self.revision,
+            meeting=self.meeting_id,
+            connection=self.connection_id,
+            person=self.person_id,
+            step=self.step,
+            occurrence=self.occurrence,
+            playbook=self.playbook,
+            state=self.state,
+            reason=self.reason,
+            local=self.local_time,
+            zone=self.zone,
+            due_at=self.due_at,
+            nudge=self.nudge_id,
+        )
+
+
+def address(person: Person, channel: Channel) -> str | None:
+    """Return where this channel writes to the person; None when they never said."""
+    return person.email if channel == "email" else person.phone
+
+
+def ended(follow_up: FollowUp, state: FollowUpState, reason: str | None = None) -> FollowUp:
+    """Return it in this last state; an expired one is named in the next nudge."""
+    return replace(
+        follow_up,
+        revision=follow_up.revision + 1,
+        state=state,
+        reason=reason,
+        is_to_be_told=state == "expired",
+    )
+
+
+def nudged(follow_up: FollowUp, nudge: UUID) -> FollowUp:
+    """Return it handed over with this nudge."""
+    return replace(follow_up, revision=follow_up.revision + 1, state="nudged", reason=None, nudge_id=nudge)
+
+
+def moved(follow_up: FollowUp, clock: Clock) -> FollowUp:
+    """Return it at the moment its rule means on this clock; the same value when that is where it is."""
+    target = Target(day=follow_up.on_day, at=follow_up.at, not_before=follow_up.not_before)
+    return put(follow_up, target, clock)
+
+
+def held(follow_up: FollowUp, now: datetime, clock: Clock) -> FollowUp:
+    """Return it at the end of the quiet hours that it is now."""
+    end = wall_time.moment(clock.held(now), clock.zone)
+    return replace(follow_up, revision=follow_up.revision + 1, local_time=end.local, zone=end.zone, due_at=end.due_at)
+
+
+def put(follow_up: FollowUp, target: Target, clock: Clock) -> FollowUp:
+    """Return it waiting for this target; the same value when nothing would change."""
+    moment = wall_time.place(target, clock, heeds_quiet=follow_up.heeds_quiet)
+    there = replace(
+        follow_up,
+        state="waiting",
+        reason=None,
+        on_day=target.day,
+        at=target.at,
+        not_before=target.not_before,
+        local_time=moment.local,
+        zone=moment.zone,
+        due_at=moment.due_at,
+    )
+    return follow_up if there == follow_up else replace(there, revision=follow_up.revision + 1)
+
+
+def acted(follow_up: FollowUp, act: ActedData, clock: Clock) -> FollowUp:
+    """Return what the person's done or later makes of it; the same value when it has ended, or they acted since.
+
+    Raises `NoSuchTime` when a later names no time.
+    """
+    overtaken = follow_up.acted_at is not None and act.at < follow_up.acted_at
+    if follow_up.state not in OPEN or overtaken:
+        return follow_up
+    match act.act:
+        case "done":
+            return replace(ended(follow_up, "done"), acted_at=act.at)
+        case "later":
+            put_off = put(follow_up, _later(act, clock), clock)
+            return replace(put_off, revision=follow_up.revision + 1, acted_at=act.at)
+        case "stop":
+            return follow_up  # of the connection, or of everything: what waits is found by the stop itself
+
+
+def _later(act: ActedData, clock: Clock) -> Target:
+    if act.span is not None:
+        return wall_time.after(act.at, wall_time.offset(act.span), clock)
+    if act.until is None:
+        raise wall_time.NoSuchTime("later needs `until` or a span")
+    return wall_time.next_send_time(act.at, clock, day=act.until)

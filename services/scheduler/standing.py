@@ -1,0 +1,124 @@
+"""What was said and outlives the event: stops, acts that came early, suppressed addresses, erasures. Queries."""
+
+from collections.abc import Collection, Sequence
+from typing import Final
+from uuid import UUID
+
+from services.scheduler.planning import Standing, Stop
+from shared.db import Connection
+from shared.events import ActedData, ErasedData, Person, SuppressedData
+
+# Taken shared by who plans and alone by who suppresses, so that neither misses what the other is about to add.
+SUPPRESSIONS: Final = 7302
+
+
+async def against(conn: Connection, people: Collection[Person]) -> Standing:
+    """Return what stands against writing to these people; no suppression comes in between until we are done."""
+    await conn.execute("SELECT pg_advisory_xact_lock_shared($1, 0)", SUPPRESSIONS)
+    stops = await conn.fetch(
+        "SELECT kind, id, channel, at FROM stops WHERE person_id = ANY ($1::uuid[])", [person.id for person in people]
+    )
+    addresses = {one.lower() for person in people for one in (person.email, person.phone) if one}
+    rows = await conn.fetch(
+        "SELECT address, channel FROM suppressions WHERE address = ANY ($1::text[])", list(addresses)
+    )
+    return Standing(stops=[Stop(**row) for row in stops], suppressed={(row["address"], row["channel"]) for row in rows})
+
+
+async def keep_stops(conn: Connection, stops: Sequence[tuple[Stop, UUID]]) -> None:
+    """Keep these stops of these people, the latest of each kind."""
+    await conn.execute(
+        """
+        INSERT INTO stops AS s (kind, id, channel, person_id, at)
+        SELECT kind, id, channel, person_id, max(at)
+          FROM unnest($1::text[], $2::uuid[], $3::text[], $4::uuid[], $5::timestamptz[])
+               AS given (kind, id, channel, person_id, at)
+         GROUP BY kind, id, channel, person_id
+            ON CONFLICT (kind, id, channel) DO UPDATE
+           SET at = excluded.at
+         WHERE s.at < excluded.at
+        """,
+        [stop.kind for stop, _ in stops],
+        [stop.id for stop, _ in stops],
+        [stop.channel for stop, _ in stops],
+        [person for _, person in stops],
+        [stop.at for stop, _ in stops],
+    )
+
+
+async def keep_early_acts(conn: Connection, acts: Sequence[ActedData]) -> None:
+    """Keep these acts, one for each follow-up, until we hear of what they are about; of several the latest counts."""
+    await conn.execute(
+        """
+        INSERT INTO early_acts AS e (follow_up_id, person_id, act, until, span, at)
+        SELECT *
+          FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::date[], $5::text[], $6::timestamptz[])
+            ON CONFLICT (follow_up_id) DO UPDATE
+           SET act = excluded.act, until = excluded.until, span = excluded.span, at = excluded.at
+         WHERE e.at < excluded.at
+        """,
+        [act.follow_up for act in acts],
+        [act.person for act in acts],
+        [act.act for act in acts],
+        [act.until for act in acts],
+        [act.span for act in acts],
+        [act.at for act in acts],
+    )
+
+
+async def take_early_acts(conn: Connection, follow_ups: Collection[UUID]) -> dict[UUID, ActedData]:
+    """Take away, and return, what was done about these follow-ups before we had heard of them."""
+    rows = await conn.fetch(
+        """
+        DELETE FROM early_acts
+         WHERE follow_up_id = ANY ($1::uuid[])
+        RETURNING follow_up_id AS follow_up, person_id AS person, act, until, span, at
+        """,
+        list(follow_ups),
+    )
+    return {row["follow_up"]: ActedData(**row) for row in rows}
+
+
+async def keep_suppressed(conn: Connection, given: Sequence[SuppressedData]) -> list[UUID]:
+    """Keep these addresses as not to be written to, and return the people who have one of them."""
+    await conn.execute("SELECT pg_advisory_xact_lock($1, 0)", SUPPRESSIONS)
+    await conn.execute(
+        """
+        INSERT INTO suppressions (address, channel, reason, at)
+        SELECT *
+          FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[])
+            ON CONFLICT DO NOTHING
+        """,
+        [one.address.lower() for one in given],
+        [one.channel for one in given],
+        [one.reason for one in given],
+        [one.at for one in given],
+    )
+    rows = await conn.fetch(
+        "SELECT id FROM recipients WHERE email = ANY ($1::text[]) OR phone = ANY ($1::text[])",
+        [one.address.lower() for one in given],
+    )
+    return [row["id"] for row in rows]
+
+
+async def erased(conn: Connection, people: Collection[UUID]) -> set[UUID]:
+    """Return those of these people who asked to be forgotten."""
+    rows = await conn.fetch("SELECT person_id FROM erased WHERE person_id = ANY ($1::uuid[])", list(people))
+    return {row["person_id"] for row in rows}
+
+
+async def forget(conn: Connection, given: Sequence[ErasedData]) -> None:
+    """Keep nothing of these people but that they asked for it."""
+    people = [one.person for one in given]
+    await conn.execute(
+        """
+        INSERT INTO erased (person_id, at)
+        SELECT * FROM unnest($1::uuid[], $2::timestamptz[])
+            ON CONFLICT DO NOTHING
+        """,
+        people,
+        [one.at for one in given],
+    )
+    # Meetings and follow-ups go with the recipient.
+    for table, column in (("early_acts", "person_id"), ("stops", "person_id"), ("recipients", "id")):
+        await conn.execute(f"DELETE FROM {table} WHERE {column} = ANY ($1::uuid[])", people)  # noqa: S608

@@ -1,0 +1,257 @@
+"""Every query of the scheduler about people, meetings and follow-ups."""
+
+# The column names that are put together here are the fields of FollowUp, never what somebody sent.
+# ruff: noqa: S608
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from services.scheduler.follow_up import FollowUp
+from shared.db import Connection
+from shared.events import Meeting, Person
+
+# A class of advisory locks, and how many a transaction of many people takes at most: each costs the server a slot.
+PEOPLE: Final = 7301
+BUCKETS: Final = 64
+
+COLUMNS: Final = tuple(FollowUp.__dataclass_fields__)
+FIELDS: Final = ", ".join(f"f.{name}" for name in COLUMNS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """A person with work that is due, locked."""
+
+    person: Person
+    follow_ups: Sequence[FollowUp]
+    untold: Sequence[FollowUp]  # expired, and not yet named in a nudge
+
+
+async def lock_people(conn: Connection, ids: Collection[UUID]) -> dict[UUID, Person]:
+    """Return those of these people we know; until the transaction ends nobody else plans, moves or fires for any.
+
+    That holds for the unknown ones too, so that an act cannot slip past the planning of what it is about.
+    """
+    for bucket in sorted({id.int % BUCKETS for id in ids}):
+        await conn.execute("SELECT pg_advisory_xact_lock($1, $2)", PEOPLE, bucket)
+    rows = await conn.fetch(
+        "SELECT facts FROM recipients WHERE id = ANY ($1::uuid[]) ORDER BY id FOR UPDATE", list(ids)
+    )
+    people = [Person.model_validate(row["facts"]) for row in rows]
+    return {person.id: person for person in people}
+
+
+async def keep_people(conn: Connection, people: Sequence[Person]) -> None:
+    """Keep these people's facts, where we have none that are as new."""
+    await conn.execute(
+        """
+        INSERT INTO recipients AS r (id, revision, facts, email, phone)
+        SELECT id, revision, facts, lower(email), lower(phone)
+          FROM unnest($1::uuid[], $2::int[], $3::jsonb[], $4::text[], $5::text[])
+               AS given (id, revision, facts, email, phone)
+         ORDER BY id
+            ON CONFLICT (id) DO UPDATE
+           SET revision = excluded.revision, facts = excluded.facts, email = excluded.email, phone = excluded.phone
+         WHERE r.revision < excluded.revision
+        """,
+        [person.id for person in people],
+        [person.revision for person in people],
+        [person.model_dump(mode="json") for person in people],
+        [person.email for person in people],
+        [person.phone for person in people],
+    )
+
+
+async def meetings(conn: Connection, ids: Collection[UUID]) -> dict[UUID, Meeting]:
+    """Return those of these meetings that we know."""
+    rows = await conn.fetch("SELECT facts FROM meetings WHERE id = ANY ($1::uuid[])", list(ids))
+    known = [Meeting.model_validate(row["facts"]) for row in rows]
+    return {meeting.id: meeting for meeting in known}
+
+
+async def keep_meetings(conn: Connection, given: Sequence[tuple[Meeting, UUID]]) -> None:
+    """Keep these meetings of these people, where we have none that are as new."""
+    await conn.execute(
+        """
+        INSERT INTO meetings AS m (id, person_id, connection_id, revision, logged_at, facts)
+        SELECT *
+          FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::int[], $5::timestamptz[], $6::jsonb[])
+            ON CONFLICT (id) DO UPDATE
+           SET connection_id = excluded.connection_id, revision = excluded.revision,
+               logged_at = excluded.logged_at, facts = excluded.facts
+         WHERE m.revision < excluded.revision
+        """,
+        [meeting.id for meeting, _ in given],
+        [person for _, person in given],
+        [meeting.connection for meeting, _ in given],
+        [meeting.revision for meeting, _ in given],
+        [meeting.logged_at for meeting, _ in given],
+        [meeting.model_dump(mode="json") for meeting, _ in given],
+    )
+
+
+async def follow_ups(conn: Connection, ids: Collection[UUID]) -> list[FollowUp]:
+    """Return those of these follow-ups that we know."""
+    return await _fetch(conn, f"SELECT {FIELDS} FROM follow_ups f WHERE f.id = ANY ($1::uuid[])", list(ids))
+
+
+async def follow_ups_of(conn: Connection, meeting_ids: Collection[UUID]) -> list[FollowUp]:
+    """Return the follow-ups of these meetings."""
+    return await _fetch(
+        conn, f"SELECT {FIELDS} FROM follow_ups f WHERE f.meeting_id = ANY ($1::uuid[])", list(meeting_ids)
+    )
+
+
+async def waiting_of(conn: Connection, people: Collection[UUID]) -> list[FollowUp]:
+    """Return what waits of these people."""
+    return await _fetch(
+        conn,
+        f"SELECT {FIELDS} FROM follow_ups f WHERE f.person_id = ANY ($1::uuid[]) AND f.state = 'waiting'",
+        list(people),
+    )
+
+
+async def logged_at(conn: Connection, follow_ups: Sequence[FollowUp]) -> dict[UUID, datetime]:
+    """Return when the meeting of each of these follow-ups was logged, by meeting."""
+    rows = await conn.fetch(
+        "SELECT id, logged_at FROM meetings WHERE id = ANY ($1::uuid[])", list({one.meeting_id for one in follow_ups})
+    )
+    return {row["id"]: row["logged_at"] for row in rows}
+
+
+async def suppressed_of(conn: Connection, people: Collection[UUID]) -> list[FollowUp]:
+    """Return what these people do not get because their address was suppressed."""
+    return await _fetch(
+        conn,
+        f"""
+        SELECT {FIELDS}
+          FROM follow_ups f
+         WHERE f.person_id = ANY ($1::uuid[]) AND f.state = 'skipped' AND f.reason = 'suppressed'
+        """,
+        list(people),
+    )
+
+
+async def add(conn: Connection, new: Sequence[FollowUp]) -> None:
+    """Keep these new follow-ups."""
+    names = ", ".join(COLUMNS)
+    await conn.execute(
+        f"INSERT INTO follow_ups ({names}) SELECT {names} FROM jsonb_populate_recordset(NULL::follow_ups, $1::jsonb)",
+        [asdict(one) for one in new],
+    )
+
+
+async def change(conn: Connection, changed: Sequence[FollowUp]) -> None:
+    """Keep these follow-ups as they are now."""
+    names = [name for name in COLUMNS if name not in {"id", "meeting_id", "person_id", "step", "occurrence"}]
+    await conn.execute(
+        f"""
+        UPDATE follow_ups f
+           SET ({", ".join(names)}) = ROW ({", ".join(f"given.{name}" for name in names)})
+          FROM jsonb_populate_recordset(NULL::follow_ups, $1::jsonb) AS given
+         WHERE f.id = given.id
+        """,
+        [asdict(one) for one in changed],
+    )
+
+
+async def tell(conn: Connection, told: Sequence[FollowUp]) -> None:
+    """Take these expired follow-ups off what the next nudge has to name."""
+    await conn.execute(
+        "UPDATE follow_ups SET is_to_be_told = false WHERE id = ANY ($1::uuid[])", [one.id for one in told]
+    )
+
+
+async def tell_no_more(conn: Connection, people: Collection[UUID], connections: Collection[UUID]) -> None:
+    """Take what expired of these people as a whole, and of these connections, off what their next nudge names."""
+    await conn.execute(
+        """
+        UPDATE follow_ups
+           SET is_to_be_told = false
+         WHERE is_to_be_told AND (person_id = ANY ($1::uuid[]) OR connection_id = ANY ($2::uuid[]))
+        """,
+        list(people),
+        list(connections),
+    )
+
+
+async def claim(conn: Connection, *, now: datetime, since: datetime, limit: int) -> list[Due]:
+    """Lock up to `limit` people who have work due, oldest first, and return all that is due for each.
+
+    A person whom somebody else holds is left out. `since` is a lower bound that spares the scan what was due before
+    and is done with, but that the server has not cleaned up yet.
+    """
+    rows = await conn.fetch(
+        """
+        SELECT id, facts
+          FROM recipients
+         WHERE id = ANY (ARRAY (
+                   SELECT person_id
+                     FROM follow_ups
+                    WHERE state = 'waiting' AND due_at <= $1 AND due_at >= $2
+                    ORDER BY due_at
+                    LIMIT $3))
+         ORDER BY id
+           FOR UPDATE SKIP LOCKED
+        """,
+        now,
+        since,
+        limit,
+    )
+    people = [Person.model_validate(row["facts"]) for row in rows]
+    ids = [person.id for person in people]
+    # Only what is read after the lock is theirs to fire: another scheduler may have fired it while we looked.
+    waiting = await _fetch(
+        conn,
+        f"""
+        SELECT {FIELDS}
+          FROM follow_ups f
+         WHERE f.person_id = ANY ($1::uuid[]) AND f.state = 'waiting' AND f.due_at <= $2
+        """,
+        ids,
+        now,
+    )
+    with_work = list({one.person_id for one in waiting})
+    untold = await _fetch(
+        conn, f"SELECT {FIELDS} FROM follow_ups f WHERE f.person_id = ANY ($1::uuid[]) AND f.is_to_be_told", with_work
+    )
+    due, missed = _by_person(waiting), _by_person(untold)
+    return [
+        Due(person=person, follow_ups=due[person.id], untold=missed.get(person.id, ()))
+        for person in people
+        if person.id in due
+    ]
+
+
+async def seconds_until_due(conn: Connection) -> float | None:
+    """Return how long until the next waiting follow-up is due, by the database's clock; less than none: overdue."""
+    seconds: float | None = await conn.fetchval(
+        """
+        SELECT extract(epoch FROM due_at - clock_timestamp())::float8
+          FROM follow_ups
+         WHERE state = 'waiting'
+         ORDER BY due_at
+         LIMIT 1
+        """
+    )
+    return seconds
+
+
+async def due_rows(conn: Connection, now: datetime) -> int:
+    """Return how many follow-ups are due and not fired yet."""
+    count: int = await conn.fetchval("SELECT count(*) FROM follow_ups WHERE state = 'waiting' AND due_at <= $1", now)
+    return count
+
+
+async def _fetch(conn: Connection, query: str, *arguments: object) -> list[FollowUp]:
+    return [FollowUp(**row) for row in await conn.fetch(query, *arguments)]
+
+
+def _by_person(follow_ups: Sequence[FollowUp]) -> Mapping[UUID, list[FollowUp]]:
+    found: dict[UUID, list[FollowUp]] = {}
+    for one in follow_ups:
+        found.setdefault(one.person_id, []).append(one)
+    return found

@@ -247,6 +247,6 @@ def _part(message: email.message.EmailMessage, kind: str) -> str:
     if part is None:
         return ""
     try:
-        return str(part.get_content())
+        return str(part.get_content()).replace("\r\n", "\n")
     except (ValueError, LookupError):  # an unknown charset, say
         return bytes(part.get_payload(decode=True) or b"").decode("utf-8", "replace")

@@ -88,6 +88,21 @@ async def situation(conn: Connection, about: About, *, lock: bool = False) -> Si
     return Situation(later=Later(until=known.pop("until"), span=known.pop("span")), **known)
 
 
+async def find(conn: Connection, follow_up: UUID, *, owner: str | None) -> About | None:
+    """Return what acting on this follow-up is about, its latest nudge included; None if it is not of `owner`."""
+    row = await conn.fetchrow(
+        """
+        SELECT f.person, f.connection, f.id AS follow_up, f.nudge
+          FROM follow_ups f
+          JOIN people p ON p.id = f.person
+         WHERE f.id = $1 AND ($2::text IS NULL OR lower(p.email) = lower($2))
+        """,
+        follow_up,
+        owner,
+    )
+    return About(**row) if row else None
+
+
 async def done(conn: Connection, about: About, *, via: Via) -> bool:
     """Record that the owner did it: a touch, and the end of this follow-up. Return False when it was done before."""
     known = await situation(conn, about, lock=True)

@@ -1,7 +1,7 @@
 """`/api/v1`: meetings logged and shown as JSON, with idempotency keys."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -21,7 +21,7 @@ from services.intake.store import Received
 from services.intake.webhook import unfit
 from shared import db, metrics
 from shared.db import Connection, Pool
-from shared.events import Meeting, new_id
+from shared.events import FollowUp, Meeting, new_id
 from shared.problem import Problem
 from shared.web import JSON, read_body, read_json
 
@@ -91,7 +91,10 @@ class Api:
         async def work(conn: Connection) -> tuple[Logged, Answered]:
             logged = await logbook.log(conn, received, submitted, defaults=defaults, traceparent=traceparent)
             assert logged is not None, "its key is new"
-            answer = {"meetings": [self._shown(one, logged) for one in logged.meetings]}
+            previews = [self._planner.preview(one, logged.owner, one.logged_at) for one in logged.meetings]
+            await timeline.expect(conn, [follow_up for preview in previews for follow_up in preview], received.at)
+            shown = [_shown(one, preview) for one, preview in zip(logged.meetings, previews, strict=True)]
+            answer = {"meetings": shown}
             answered = Answered(request=request_is, status=201, answer=orjson.loads(_json(answer)))
             if key and not await idempotency.keep(conn, token, key, answered):
                 raise _AnsweredMeanwhile
@@ -111,22 +114,6 @@ class Api:
             meetings=[str(one.id) for one in logged.meetings],
         )
         return answered
-
-    def _shown(self, one: Meeting, logged: Logged) -> dict[str, object]:
-        preview = self._planner.preview(one, logged.owner, one.logged_at)
-        return {
-            "id": one.id,
-            "connection": one.connection,
-            "contact": {"name": one.contact.name},
-            "plan": one.plan,
-            "follow_ups": [
-                follow_up.model_dump(
-                    include={"id", "step", "occurrence", "playbook", "state", "reason", "local", "zone", "due_at"}
-                )
-                | {"nudge": None}
-                for follow_up in preview
-            ],
-        }
 
     async def _answered(self, token: Token, key: str, request: str) -> Answered | None:
         async with self._pool.acquire(timeout=2) as conn:
@@ -168,5 +155,21 @@ def json_response(value: object, *, status: int = 200) -> web.Response:
     return web.Response(status=status, body=_json(value), content_type="application/json")
 
 
+def _shown(one: Meeting, preview: Sequence[FollowUp]) -> dict[str, object]:
+    return {
+        "id": one.id,
+        "connection": one.connection,
+        "contact": {"name": one.contact.name},
+        "plan": one.plan,
+        "follow_ups": [
+            follow_up.model_dump(
+                include={"id", "step", "occurrence", "playbook", "state", "reason", "local", "zone", "due_at"}
+            )
+            | {"nudge": None}
+            for follow_up in preview
+        ],
+    }
+
+
 def _json(value: object) -> bytes:
-    return orjson.dumps(value, option=orjson.OPT_UTC_Z)
+    return orjson.dumps(value, default=str, option=orjson.OPT_UTC_Z)

@@ -8,7 +8,7 @@ from typing import Any, Final
 import structlog
 from aiohttp import web
 
-from services.intake import actions, api, webhook
+from services.intake import act_api, actions, api, webhook
 from services.intake.handlers import ROUTES
 from services.intake.meeting import Defaults, Planner
 from services.intake.rate import Rates
@@ -105,6 +105,7 @@ def add_routes(app: web.Application, pool: Pool, config: Settings, planner: Plan
     defaults = Defaults(time_zone=config.time_zone, phone_region=config.phone_region)
     app.add_routes(webhook.routes(pool, Box(config.secret_key), planner, rates, defaults))
     app.add_routes(api.routes(pool, planner, rates, defaults))
+    app.add_routes(act_api.routes(pool))
     app.add_routes(actions.routes(pool, public_url=config.public_url, keys=config.secret_key))
 
 

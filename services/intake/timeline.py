@@ -9,7 +9,7 @@ from datetime import datetime
 from uuid import UUID
 
 from shared.db import Connection
-from shared.events import DeliveryData, FollowUpData, SuppressedData
+from shared.events import DeliveryData, FollowUp, FollowUpData, SuppressedData
 
 # Planned and queued are what is going to happen; what somebody did is in `acts`, said in the moment it was done.
 NOTHING_HAPPENED = ("waiting", "queued", "done")
@@ -81,6 +81,12 @@ async def timeline(conn: Connection, meeting_id: UUID) -> list[dict[str, object]
         meeting_id,
     )
     return [dict(row) for row in rows]
+
+
+async def expect(conn: Connection, previews: Sequence[FollowUp], at: datetime) -> None:
+    """Show these follow-ups until the scheduler tells of them: an id that was answered can be acted on at once."""
+    drafts = [preview.model_copy(update={"revision": 0}) for preview in previews]
+    await keep_follow_ups(conn, [FollowUpData(follow_up=draft, at=at) for draft in drafts])
 
 
 async def keep_follow_ups(conn: Connection, changes: Sequence[FollowUpData]) -> None:

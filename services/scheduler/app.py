@@ -20,7 +20,6 @@ from shared.wake import listen
 from shared.web import application
 
 SERVICE: Final = "scheduler"
-PORT: Final = 8081
 RELAY_LOOKS_EVERY_SECONDS: Final = 5.0  # also when nothing woke it
 
 

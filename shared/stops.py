@@ -57,6 +57,20 @@ async def standing(conn: Connection, *, person: UUID, connections: Sequence[UUID
     return [Stop(**row) for row in rows]
 
 
+async def known(conn: Connection, *, people: Sequence[UUID], connections: Sequence[UUID]) -> list[Stop]:
+    """Return the stops that concern these people and connections: a first look, since more may be added meanwhile."""
+    rows = await conn.fetch(
+        """
+        SELECT kind, id, channel, at
+          FROM stops.stops
+         WHERE (kind = 'person' AND id = ANY ($1::uuid[])) OR (kind = 'connection' AND id = ANY ($2::uuid[]))
+        """,
+        list(people),
+        list(connections),
+    )
+    return [Stop(**row) for row in rows]
+
+
 async def _add(conn: Connection, kind: str, id: UUID, channel: str, *, owner: UUID) -> None:
     await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended($1::text, 7))", str(owner))
     await conn.execute(

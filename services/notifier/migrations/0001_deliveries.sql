@@ -32,7 +32,8 @@ CREATE TABLE deliveries (
 );
 
 -- The poll: what is due, and leases that have run out.
-CREATE INDEX deliveries_next_attempt_at ON deliveries (next_attempt_at, nudge_id) WHERE state = 'queued';
+CREATE INDEX deliveries_next_attempt_at ON deliveries (channel, next_attempt_at, nudge_id) WHERE state = 'queued';
+CREATE UNIQUE INDEX deliveries_lease ON deliveries (lease) WHERE lease IS NOT NULL;
 -- What has become too late, though its channel is paused.
 CREATE INDEX deliveries_too_late_after ON deliveries (too_late_after) WHERE state = 'queued' AND lease IS NULL;
 -- An act, a stop, a suppression or an erasure ends what is queued of a person or an address.

@@ -1,0 +1,127 @@
+"""The notifier, put together: nudges in from the bus, messages out over the channels."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from services.notifier import store, store_channels
+from services.notifier.channels import CHANNELS, Channel
+from services.notifier.claim import Rules
+from services.notifier.delivery import Deliveries
+from services.notifier.handlers import ROUTES
+from shared import db, dead_letter, metrics, outbox
+from shared.bus import Bus
+from shared.db import Pool
+from shared.poll import poll
+from shared.receive import receiver
+from shared.serve import Check, Service, serve, until_stopped
+from shared.settings import Settings, SettingsError
+from shared.wake import listen
+from shared.web import application
+
+SERVICE: Final = "notifier"
+RELAY_LOOKS_EVERY_SECONDS: Final = 5.0  # also when nothing woke it
+RETRIES_LOOK_EVERY_SECONDS: Final = 5.0
+CONNECTIONS: Final = 12  # a last look for each send under way, a step, a record, a batch of events, a check
+
+
+async def run(
+    config: Settings,
+    bus: Bus,
+    stop: asyncio.Event,
+    *,
+    port: int | None = None,
+    started: Callable[[int], None] | None = None,
+) -> None:
+    """Send nudges until `stop` is set; without a port there is no web server.
+
+    Raises `SettingsError` for what is missing, or cannot be used.
+    """
+    for name in ("database_url", "smtp_url", "mail_from", "public_url", "secret_key"):
+        if not getattr(config, name):
+            raise SettingsError(f"{name.upper()} is not set: set it, or {name.upper()}_FILE, in the environment")
+    assert config.database_url is not None
+    dsn = config.database_url.get_secret_value()
+    channels = {name: open_channel(config) for name, open_channel in CHANNELS.items()}
+    pool = await db.open_pool(dsn, schema=SERVICE, max_size=CONNECTIONS)
+    due_wake, relay_wake = asyncio.Event(), asyncio.Event()
+    rules = Rules(retry_delays=config.retry_delays, send_lease=config.send_lease, daily_cap=config.daily_cap)
+    deliveries = Deliveries(pool, channels, rules, wake=due_wake)
+    receive = receiver(pool, ROUTES, service=SERVICE)
+
+    async def relay(stop: asyncio.Event) -> None:
+        await poll(
+            "notifier relay",
+            lambda: outbox.relay(pool, bus),
+            stop=stop,
+            wake=relay_wake,
+            idle=RELAY_LOOKS_EVERY_SECONDS,
+        )
+
+    async def consume() -> None:
+        await bus.consume(SERVICE, [route.event.type for route in ROUTES], receive)
+
+    async def retry(stop: asyncio.Event) -> None:
+        await poll("notifier retries", receive.later, stop=stop, wake=asyncio.Event(), idle=RETRIES_LOOK_EVERY_SECONDS)
+
+    try:
+        await serve(
+            Service(
+                name=SERVICE,
+                app=application(),
+                host=config.host,
+                port=port,
+                checks=checks(pool, bus, channels),
+                vital=("database", "broker"),  # while a channel is paused there is nothing that a restart would mend
+                start=lambda: db.wait_for_schema(pool, SERVICE),
+                loops=(
+                    ("wake", until_stopped(lambda: listen(dsn, SERVICE, {"outbox": relay_wake, "due": due_wake}))),
+                    ("relay", relay),
+                    ("retries", retry),
+                    ("gauges", metrics.keep_fresh(lambda: _count(pool))),
+                    ("consumer", until_stopped(consume)),
+                    ("deliveries", deliveries.run),
+                ),
+            ),
+            stop,
+            started=started,
+        )
+    finally:
+        for channel in channels.values():
+            await channel.close()
+        await _close(pool)
+
+
+def checks(pool: Pool, bus: Bus, channels: Mapping[str, Channel]) -> dict[str, Check]:
+    """Return what `/readyz` asks: the database, the broker, and each channel as "channel NAME"."""
+
+    async def database() -> str:
+        async with pool.acquire(timeout=2) as conn:
+            await conn.fetchval("SELECT 1")
+        return "ok"
+
+    def standing(name: str) -> Check:
+        async def check() -> str:
+            async with pool.acquire(timeout=2) as conn:
+                troubles = await store_channels.troubles(conn, now=await db.now(conn))
+            return next((trouble.in_words() for trouble in troubles if trouble.name == name), "ok")
+
+        return check
+
+    return {"database": database, "broker": bus.check} | {f"channel {name}": standing(name) for name in channels}
+
+
+async def _count(pool: Pool) -> None:
+    async with pool.acquire(timeout=5) as conn:
+        rows, seconds = await outbox.waiting(conn)
+        metrics.outbox_rows.labels(SERVICE).set(rows)
+        metrics.outbox_oldest.labels(SERVICE).set(seconds)
+        metrics.dead_letters.labels(SERVICE).set((await dead_letter.counts(conn))["dead"])
+        metrics.due_rows.labels(SERVICE).set(await store.due_rows(conn, await db.now(conn)))
+
+
+async def _close(pool: Pool) -> None:
+    try:
+        await asyncio.wait_for(pool.close(), 5)
+    except (TimeoutError, *db.UNAVAILABLE):
+        pool.terminate()

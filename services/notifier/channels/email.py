@@ -1,0 +1,120 @@
+"""Email, over SMTP: one recipient a transaction, every stage with its own time-out."""
+
+from datetime import datetime
+
+from aiosmtplib import SMTP, SMTPException, SMTPResponseException, SMTPTimeoutError
+from aiosmtplib.protocol import PERIOD_REGEX, normalize_message_line_endings
+from jinja2 import TemplateError
+
+from services.notifier import message
+from services.notifier.channels.mail_bytes import Mailbox, Unwritable, mailbox, sender, written
+from services.notifier.channels.receipt import Begin, Receipt
+from services.notifier.channels.smtp_connections import Connections, NoConnection, Timeouts, server
+from services.notifier.channels.smtp_replies import Stage, judge, said
+from shared.events import NudgeData
+from shared.links import Links
+from shared.settings import Settings, SettingsError
+
+
+def open_email(config: Settings) -> "Email":
+    """Return the channel as the settings want it; raises `SettingsError`. It connects with the first mail."""
+    if config.smtp_url is None or config.mail_from is None or config.public_url is None:
+        raise SettingsError("SMTP_URL, MAIL_FROM and PUBLIC_URL are needed to send mail")
+    try:
+        mail_from = sender(config.mail_from)
+    except Unwritable as error:
+        raise SettingsError(f"MAIL_FROM: {error}") from error
+    hello = mail_from.domain if "." in mail_from.domain else "localhost"
+    connections = Connections(server(config.smtp_url.get_secret_value()), hello=hello, timeouts=Timeouts())
+    return Email(connections, mail_from=mail_from, links=Links(config.public_url, config.secret_key))
+
+
+class Email:
+    def __init__(
+        self, connections: Connections, *, mail_from: Mailbox, links: Links, timeouts: Timeouts | None = None
+    ) -> None:
+        self.host = mail_from.domain
+        self._connections = connections
+        self._mail_from = mail_from
+        self._links = links
+        self._timeouts = timeouts or Timeouts()
+
+    @property
+    def slots(self) -> int:
+        """How many mails may be on their way at once."""
+        return self._connections.limit
+
+    async def send(self, nudge: NudgeData, message_id: str, *, now: datetime, begin: Begin) -> Receipt:
+        """Hand the nudge to the mail server and return how that ended.
+
+        `begin` is asked when the server has accepted sender and recipient; unless it says yes, nothing is sent.
+        """
+        try:
+            recipient = mailbox(nudge.recipient.address, nudge.recipient.name or "")
+        except Unwritable as error:
+            return Receipt(outcome="refused", reason="bad-address", reply=str(error))
+        try:
+            mail = message.mail(nudge, self._links, now=now)
+            content = written(mail, sender=self._mail_from, recipient=recipient, message_id=message_id, at=now)
+        except (Unwritable, TemplateError) as error:
+            return Receipt(outcome="refused", reason="unwritable", reply=said(0, str(error)), alert=True)
+        try:
+            client = await self._connections.take()
+        except NoConnection as error:
+            if error.receipt.reason == "busy":
+                self._connections.fewer()
+            return error.receipt
+        receipt: Receipt | None = None
+        try:
+            receipt = await self._transact(client, recipient.address, content, begin)
+        finally:
+            if receipt is None or receipt.outcome in {"unknown"} or receipt.reason in {"busy", "cut", "protocol"}:
+                self._connections.drop(client)
+            else:
+                self._connections.give_back(client)
+        if receipt.outcome == "sent":
+            self._connections.one_taken()
+        elif receipt.reason == "busy":
+            self._connections.fewer()
+        if receipt.pause or receipt.stop:
+            self._connections.turn_away(receipt)
+        return receipt
+
+    async def close(self) -> None:
+        await self._connections.close()
+
+    async def _transact(self, client: SMTP, recipient: str, content: bytes, begin: Begin) -> Receipt:
+        stage: Stage = "sender"
+        try:
+            size = [f"SIZE={len(content)}"] if client.supports_extension("size") else []
+            await client.mail(self._mail_from.address, options=size, timeout=self._timeouts.command)
+            stage = "recipient"
+            await client.rcpt(recipient, timeout=self._timeouts.command)
+            if not await begin():
+                return Receipt(outcome="dropped")
+            stage = "content"
+            reply = await client.execute_command(b"DATA", timeout=self._timeouts.data)
+            if reply.code != 354:
+                return judge(reply.code, reply.message, stage)
+        except SMTPResponseException as error:
+            return judge(error.code, error.message, stage)
+        except (SMTPException, OSError) as error:  # nothing has been sent yet, so another try is safe
+            why = "timeout" if isinstance(error, SMTPTimeoutError) else "cut"
+            return Receipt(outcome="deferred", reason="cut", reply=said(0, f"{why} at {stage}: {error}"))
+        return await self._content(client, content)
+
+    async def _content(self, client: SMTP, content: bytes) -> Receipt:
+        """Send what comes after 354. From here on silence means that it may have arrived."""
+        protocol = client.protocol
+        if protocol is None:
+            return Receipt(outcome="deferred", reason="cut", reply="cut after 354")
+        try:
+            protocol.write(PERIOD_REGEX.sub(b"..", normalize_message_line_endings(content)) + b".\r\n")
+            reply = await protocol.read_response(timeout=self._timeouts.dot)
+        except (SMTPException, OSError) as error:
+            return Receipt(outcome="unknown", reason="unknown", reply=said(0, str(error)))
+        if 200 <= reply.code < 300:
+            return Receipt(outcome="sent", reply=said(reply.code, reply.message))
+        if not 400 <= reply.code < 600:
+            return Receipt(outcome="unknown", reason="unknown", reply=said(reply.code, reply.message))
+        return judge(reply.code, reply.message, "content")

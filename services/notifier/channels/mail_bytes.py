@@ -1,0 +1,94 @@
+"""A mail as the bytes that go over the wire."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP, default
+from email.utils import format_datetime
+from typing import Final
+
+from email_validator import EmailNotValidError, validate_email
+
+from services.notifier.message import Mail
+from services.notifier.plain import for_header
+
+# Folding at 78 would turn a long List-Unsubscribe into an encoded word, which Gmail refuses there.
+POLICY: Final = SMTP.clone(max_line_length=998)
+
+
+class Unwritable(Exception):
+    """This can not be put into a mail."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mailbox:
+    name: str
+    address: str  # ASCII, also its domain
+
+    @property
+    def domain(self) -> str:
+        return self.address.rpartition("@")[2]
+
+    def header(self) -> Address:
+        return Address(display_name=self.name, addr_spec=self.address)
+
+
+def mailbox(address: str, name: str = "") -> Mailbox:
+    """Return the mailbox with its domain as A-labels; raises `Unwritable` for what is no address SMTP can carry."""
+    try:
+        checked = validate_email(
+            address,
+            allow_smtputf8=False,
+            allow_quoted_local=True,
+            check_deliverability=False,
+            globally_deliverable=False,
+            test_environment=True,
+        )
+    except EmailNotValidError as error:
+        raise Unwritable(str(error)) from error
+    if checked.ascii_email is None:
+        raise Unwritable("the part before the @-sign is not ASCII")
+    return Mailbox(name=for_header(name, 200), address=checked.ascii_email)
+
+
+def sender(mail_from: str) -> Mailbox:
+    """Return the mailbox of `MAIL_FROM`; raises `Unwritable`."""
+    addresses = default.header_factory("From", " ".join(mail_from.split())).addresses
+    if len(addresses) != 1:
+        raise Unwritable("must be one address, such as Afterhello <hello@school.example>")
+    return mailbox(addresses[0].addr_spec, addresses[0].display_name)
+
+
+def written(mail: Mail, *, sender: Mailbox, recipient: Mailbox, message_id: str, at: datetime) -> bytes:
+    """Return the whole message, every line ended with CRLF; raises `Unwritable`."""
+    message = EmailMessage(POLICY)
+    try:
+        message["From"] = sender.header()
+        message["To"] = recipient.header()
+        message["Subject"] = for_header(mail.subject, 200)
+        message["Date"] = format_datetime(at)
+        message["Message-ID"] = message_id
+        if mail.thread is not None:
+            root = f"<{mail.thread}{message_id[message_id.rindex('@') :]}"
+            message["In-Reply-To"] = root
+            message["References"] = root
+        if (reply_to := _known(mail.reply_to)) is not None:
+            message["Reply-To"] = reply_to.header()
+        message["Auto-Submitted"] = "auto-generated"  # RFC 3834
+        message["X-Auto-Response-Suppress"] = "OOF, AutoReply"
+        message["List-Unsubscribe"] = f"<{mail.leave_url}>"
+        message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"  # RFC 8058
+        message.set_content(mail.text, cte="quoted-printable")
+        message.add_alternative(mail.html, subtype="html", cte="quoted-printable")
+        message.set_boundary(f"=_{message_id[1 : message_id.rindex('@')]}")
+        return message.as_bytes()
+    except (ValueError, LookupError, UnicodeError) as error:
+        raise Unwritable(f"{type(error).__name__}: {error}") from error
+
+
+def _known(address: str | None) -> Mailbox | None:
+    try:
+        return mailbox(address) if address else None
+    except Unwritable:
+        return None

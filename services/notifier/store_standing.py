@@ -1,0 +1,183 @@
+"""Every query about what we have been told: acts, stops, suppressions, erasures, and what left already."""
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from services.notifier.gate import Act, Standing
+from services.notifier.store import Delivery
+from shared import stops
+from shared.db import Connection
+from shared.events import ActedData, ErasedData
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suppression:
+    """An address that must not be written to."""
+
+    address: str
+    channel: str
+    reason: str
+    at: datetime
+
+
+async def standings(conn: Connection, deliveries: Sequence[Delivery], now: datetime) -> dict[UUID, Standing]:
+    """Return what is known now about each delivery's person, address and follow-ups. Stops may be added meanwhile."""
+    found = await stops.known(
+        conn,
+        people=list({delivery.nudge.recipient.id for delivery in deliveries}),
+        connections=list({one.connection for delivery in deliveries for one in delivery.nudge.follow_ups}),
+    )
+    return await _standings(conn, deliveries, found, now)
+
+
+async def standing(conn: Connection, delivery: Delivery, now: datetime) -> Standing:
+    """Return what is known about this delivery; until the transaction ends nobody can add a stop for its person."""
+    found = await stops.standing(
+        conn,
+        person=delivery.nudge.recipient.id,
+        connections=[one.connection for one in delivery.nudge.follow_ups],
+    )
+    return (await _standings(conn, [delivery], found, now))[delivery.id]
+
+
+async def _standings(
+    conn: Connection, deliveries: Sequence[Delivery], found: Sequence[stops.Stop], now: datetime
+) -> dict[UUID, Standing]:
+    people = list({delivery.nudge.recipient.id for delivery in deliveries})
+    acts = await conn.fetch(
+        "SELECT follow_up, act, at FROM acts WHERE follow_up = ANY ($1::uuid[])",
+        [one.id for delivery in deliveries for one in delivery.nudge.follow_ups],
+    )
+    refused = await conn.fetch(
+        "SELECT address, channel FROM suppressions WHERE address = ANY ($1::text[])",
+        list({delivery.nudge.recipient.address.lower() for delivery in deliveries}),
+    )
+    gone = await erased(conn, people)
+    sent = await conn.fetch(
+        """
+        SELECT nudge_id, person, sent_at, lease IS NOT NULL AND next_attempt_at > $2 AS under_way
+          FROM deliveries
+         WHERE person = ANY ($1::uuid[]) AND (sent_at > $2 - interval '1 day' OR lease IS NOT NULL)
+         ORDER BY sent_at DESC
+        """,
+        people,
+        now,
+    )
+    suppressed = {(row["address"], row["channel"]) for row in refused}
+    known = {row["follow_up"]: Act(act=row["act"], at=row["at"]) for row in acts}
+    left: dict[UUID, list[datetime]] = defaultdict(list)
+    busy: dict[UUID, set[UUID]] = defaultdict(set)
+    for row in sent:
+        if row["sent_at"] is not None:
+            left[row["person"]].append(row["sent_at"])
+        elif row["under_way"]:
+            busy[row["person"]].add(row["nudge_id"])
+    standings = {}
+    for delivery in deliveries:
+        person = delivery.nudge.recipient.id
+        standings[delivery.id] = Standing(
+            stops=found,
+            acts=known,
+            suppressed=(delivery.nudge.recipient.address.lower(), delivery.nudge.channel) in suppressed,
+            erased=person in gone,
+            sent=left[person],
+            under_way=len(busy[person] - {delivery.id}),
+        )
+    return standings
+
+
+async def keep_acts(conn: Connection, acted: Sequence[ActedData]) -> None:
+    """Remember what was done about follow-ups. Done is final; of two snoozes the later one holds."""
+    latest = {(one.follow_up, one.act): one for one in sorted(acted, key=lambda one: one.at) if one.follow_up}
+    for act in ("later", "done"):
+        chosen = [one for (_, kind), one in latest.items() if kind == act]
+        await conn.execute(
+            """
+            INSERT INTO acts (follow_up, person, act, at)
+            SELECT follow_up, person, $3, at
+              FROM unnest($1::uuid[], $2::uuid[], $4::timestamptz[]) AS acted (follow_up, person, at)
+             ORDER BY follow_up
+                ON CONFLICT (follow_up) DO UPDATE SET act = excluded.act, at = greatest(acts.at, excluded.at)
+             WHERE acts.act <> 'done'
+            """,
+            [one.follow_up for one in chosen],
+            [one.person for one in chosen],
+            act,
+            [one.at for one in chosen],
+        )
+
+
+async def suppress(conn: Connection, suppressions: Sequence[Suppression]) -> list[Suppression]:
+    """Let these addresses not be written to any more; return those of which that was new."""
+    unique = {(one.address.lower(), one.channel): one for one in suppressions}
+    rows = await conn.fetch(
+        """
+        INSERT INTO suppressions (address, channel, reason, at)
+        SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[]) AS s (address, channel, reason, at)
+         ORDER BY 1, 2
+            ON CONFLICT DO NOTHING
+        RETURNING address, channel, reason, at
+        """,
+        [address for address, _ in unique],
+        [channel for _, channel in unique],
+        [one.reason for one in unique.values()],
+        [one.at for one in unique.values()],
+    )
+    return [Suppression(**row) for row in rows]
+
+
+async def suppressions(conn: Connection) -> list[Suppression]:
+    """Return every suppression, the newest first."""
+    rows = await conn.fetch("SELECT address, channel, reason, at FROM suppressions ORDER BY at DESC, address")
+    return [Suppression(**row) for row in rows]
+
+
+async def unsuppress(conn: Connection, address: str, channel: str) -> bool:
+    """Let the address be written to again; return whether it was suppressed."""
+    status: str = await conn.execute(
+        "DELETE FROM suppressions WHERE address = $1 AND channel = $2", address.lower(), channel
+    )
+    return status != "DELETE 0"
+
+
+async def forget(conn: Connection, erased: Sequence[ErasedData]) -> None:
+    """Delete what we have of these people, and remember only that they are gone."""
+    people = list({one.person for one in erased})
+    await conn.execute(
+        """
+        INSERT INTO erased (person, at)
+        SELECT DISTINCT ON (person) person, at
+          FROM unnest($1::uuid[], $2::timestamptz[]) AS e (person, at)
+         ORDER BY person, at
+            ON CONFLICT DO NOTHING
+        """,
+        [one.person for one in erased],
+        [one.at for one in erased],
+    )
+    await conn.execute("DELETE FROM deliveries WHERE person = ANY ($1::uuid[])", people)
+    await conn.execute("DELETE FROM acts WHERE person = ANY ($1::uuid[])", people)
+
+
+async def erased(conn: Connection, people: Collection[UUID]) -> set[UUID]:
+    """Return which of these people were erased."""
+    rows = await conn.fetch("SELECT person FROM erased WHERE person = ANY ($1::uuid[])", list(people))
+    return {row["person"] for row in rows}
+
+
+async def refused_before(conn: Connection, nudge: UUID, reason: str, *, since: datetime) -> bool:
+    """Return whether another nudge to the same person's address failed for this reason since then."""
+    found: bool = await conn.fetchval(
+        """
+        SELECT EXISTS (
+            SELECT FROM deliveries d
+              JOIN deliveries o ON o.person = d.person AND o.address = d.address AND o.nudge_id <> d.nudge_id
+             WHERE d.nudge_id = $1 AND o.state = 'failed' AND o.reason = $2 AND o.ended_at > $3)
+        """,
+        nudge,
+        reason,
+        since,
+    )
+    return found

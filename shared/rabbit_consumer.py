@@ -23,6 +23,7 @@ PREFETCH: Final = 200
 MESSAGES_A_BATCH: Final = 50
 BYTES_A_BATCH: Final = 1024 * 1024
 LINGER_SECONDS: Final = 0.002  # what arrives so soon after the first shares its transaction
+SILENCE_SECONDS: Final = 30.0
 FINISH_SECONDS: Final = 10.0  # what a batch under way gets when we are stopped
 PAUSES: Final = tuple(timedelta(seconds=seconds) for seconds in (0.2, 0.5, 1, 2, 5))
 
@@ -30,13 +31,11 @@ PAUSES: Final = tuple(timedelta(seconds=seconds) for seconds in (0.2, 0.5, 1, 2,
 class Consumer:
     """One connection that consumes one service's queues, until it breaks."""
 
-    def __init__(
-        self, connection: AbstractConnection, channel: AbstractChannel, topology: Topology, service: str
-    ) -> None:
+    def __init__(self, connection: AbstractConnection, topology: Topology, service: str) -> None:
         self.connection = connection
-        self._channel = channel
-        self._dead_queue = topology.dead_queue(service)
-        self._arrived: asyncio.Queue[tuple[AbstractIncomingMessage, bool] | None] = asyncio.Queue()  # True: dead
+        self._queues = ((topology.queue(service), False), (topology.dead_queue(service), True))
+        self._channel: AbstractChannel | None = None
+        self._arrived: asyncio.Queue[_Arrived | None] = asyncio.Queue()  # None: it has ended
         self._has_ended = False
 
     @classmethod
@@ -44,21 +43,29 @@ class Consumer:
         connection = await connect(url, f"{topology.prefix} {service} consume")
         try:
             await ensure(connection, topology)
-            async with within(CALL_SECONDS):
-                channel = await connection.channel(publisher_confirms=False)
-                await channel.set_qos(prefetch_count=PREFETCH)
-                self = cls(connection, channel, topology, service)
-                connection.close_callbacks.add(self._end)
-                channel.close_callbacks.add(self._end)
-                underlay = await channel.get_underlay_channel()
-                underlay.on_consumer_cancel_callbacks.add(self._end)  # the queue was deleted
-                for name, is_dead in ((topology.queue(service), False), (topology.dead_queue(service), True)):
-                    queue = await channel.get_queue(name, ensure=False)
-                    await queue.consume(partial(self._arrive, is_dead), timeout=CALL_SECONDS)
+            self = cls(connection, topology, service)
+            connection.close_callbacks.add(self._end)
+            await self._subscribe()
         except BaseException:
             await close(connection)
             raise
         return self
+
+    async def _subscribe(self) -> None:
+        """Consume both queues on a fresh channel, and let go of the one before."""
+        async with within(CALL_SECONDS):
+            before, self._channel = self._channel, None
+            if before is not None:
+                await before.close()
+            channel = await self.connection.channel(publisher_confirms=False)
+            await channel.set_qos(prefetch_count=PREFETCH)
+            underlay = await channel.get_underlay_channel()
+            underlay.on_consumer_cancel_callbacks.add(self._end)  # the queue was deleted
+            channel.close_callbacks.add(lambda *_: self._end() if self._channel is channel else None)
+            for name, is_dead in self._queues:
+                queue = await channel.get_queue(name, ensure=False)
+                await queue.consume(partial(self._arrive, is_dead), timeout=CALL_SECONDS)
+            self._channel = channel
 
     async def run(self, receive: Receive) -> None:
         while True:
@@ -100,12 +107,22 @@ class Consumer:
                 await asyncio.sleep(LINGER_SECONDS)
                 if self._arrived.empty():
                     break
-            next_one = await self._arrived.get()
+            next_one = await self._next()
             if next_one is None:
                 raise ConnectionError("the connection was closed")
             batch.append(next_one)
             size += len(next_one[0].body)
         return batch
+
+    async def _next(self) -> "_Arrived | None":
+        while True:
+            try:
+                async with asyncio.timeout(SILENCE_SECONDS):
+                    return await self._arrived.get()
+            except TimeoutError:
+                # The line may be dead; or the queue was deleted and made anew so fast that the broker neither told us
+                # nor serves us (3.10 does not, on that channel). Starting over finds out the one, and mends the other.
+                await self._subscribe()
 
     async def _arrive(self, is_dead: bool, message: AbstractIncomingMessage) -> None:
         self._arrived.put_nowait((message, is_dead))
@@ -119,7 +136,8 @@ class Consumer:
             raise ConnectionError("the connection was closed")
 
 
-_Batch = list[tuple[AbstractIncomingMessage, bool]]
+_Arrived = tuple[AbstractIncomingMessage, bool]  # True: it came back too often
+_Batch = list[_Arrived]
 
 
 async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:

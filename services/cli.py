@@ -2,9 +2,10 @@
 
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 from importlib import import_module
+from pathlib import Path
 from typing import Final, NamedTuple
 
 import typer
@@ -32,7 +33,7 @@ WORDS: Final = {
     "migrate": Word("services.alone", "migrate", "bring the database and the broker up to date"),
     "doctor": Word("services.doctor", "doctor", "say in sentences what is wrong with this installation"),
     "source": Word("services.intake.commands", "source", "the forms and tools that submit meetings"),
-    "token": Word("services.intake.commands", "token", "who may use the API"),
+    "token": Word("services.intake.token_commands", "token", "who may use the API"),
     "plan": Word("services.scheduler.commands", "plan", "the cadences: list, check, preview"),
     "dead-letter": Word("services.dead_letters", "dead_letter", "events that could not be applied: look, replay, drop"),
 }
@@ -90,8 +91,15 @@ def _do(arguments: Sequence[str]) -> int:
     else:
         holder.command(first)(target)
     _keep_logs_off_standard_output()
-    status = get_group(holder).main(list(arguments), prog_name="afterhello", standalone_mode=False)
+    status = get_group(holder).main(list(arguments), prog_name="afterhello", standalone_mode=False, obj=_plan_names)
     return status if isinstance(status, int) else 0
+
+
+def _plan_names(plans_dir: Path | None) -> Collection[str]:
+    """The plans there are, for commands of intake, which knows nothing of the scheduler."""
+    from services.scheduler.plan import Plans
+
+    return Plans.read(plans_dir).names
 
 
 def _keep_logs_off_standard_output() -> None:

@@ -3,7 +3,8 @@
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from shared.db import Connection
@@ -181,3 +182,54 @@ async def revoke_token(conn: Connection, name: str) -> bool:
         name,
     )
     return status == "UPDATE 1"
+
+
+async def set_disabled(conn: Connection, source: UUID, *, disabled: bool) -> None:
+    """Take nothing from this source any more, or take it again; its URL and secret stay."""
+    await conn.execute(
+        "UPDATE sources SET disabled_at = CASE WHEN $2 THEN coalesce(disabled_at, clock_timestamp()) END WHERE id = $1",
+        source,
+        disabled,
+    )
+
+
+async def rotate_secret(conn: Connection, box: Box, source: UUID, *, secret: str, overlap: timedelta) -> None:
+    """Let this secret count from now on, and those before it for so long still."""
+    async with conn.transaction():
+        await conn.execute(
+            """
+            UPDATE source_keys SET ends_at = clock_timestamp() + $2::interval
+             WHERE source = $1 AND (ends_at IS NULL OR ends_at > clock_timestamp() + $2::interval)
+            """,
+            source,
+            overlap,
+        )
+        await _add_key(conn, source, box.seal(secret))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejection:
+    """A submission that was rejected, and why, in words."""
+
+    at: datetime
+    reason: str
+
+
+async def last_rejections(conn: Connection, source: UUID, *, limit: int) -> list[Rejection]:
+    """Return the latest rejected submissions of this source, the latest first."""
+    rows = await conn.fetch(
+        """
+        SELECT received_at AS at, reason FROM submissions
+         WHERE source = $1 AND state = 'rejected'
+         ORDER BY received_at DESC
+         LIMIT $2
+        """,
+        source,
+        limit,
+    )
+    return [Rejection(at=row["at"], reason=_in_words(row["reason"])) for row in rows]
+
+
+def _in_words(reason: Mapping[str, Any]) -> str:
+    errors = "; ".join(f"{error['field']} {error['problem']}" for error in reason.get("errors", ()))
+    return errors or str(reason.get("title"))

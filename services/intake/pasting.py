@@ -1,0 +1,50 @@
+"""What a person does with a new source: where its URL goes, and a line to try it with. Pure."""
+
+import shlex
+from typing import Final
+
+WHERE: Final = {
+    "standard": "Have your code POST the meeting as JSON to the URL, signed as https://www.standardwebhooks.com says:\n"
+    "any of its libraries does that with the secret.",
+    "typeform": "In Typeform open your form, then Connect > Webhooks > Add a webhook: paste the URL, Save, then Edit,\n"
+    "paste the secret into Secret, and switch the webhook on. Send test request should show 202.",
+}
+ANYWHERE: Final = "Paste the URL and the secret where your tool asks for its webhook."
+
+_MEETING: Final = '{"owner": {"email": "you@school.example"}, "contact": {"name": "Erin"}, "plan": "demo"}'
+
+
+def in_words(*, name: str, provider: str, url: str, secret: str) -> str:
+    """Return what to tell who has just added a source."""
+    lines = trial(provider, url=url, secret=secret)
+    parts = [f"url     {url}\nsecret  {secret}", "Both are shown this once.", WHERE.get(provider, ANYWHERE)]
+    parts += [f"To try it from here:\n\n{lines}"] if lines else []
+    return "\n\n".join((*parts, f"What goes where: afterhello source test {shlex.quote(name)} PAYLOAD.json"))
+
+
+def trial(provider: str, *, url: str, secret: str) -> str | None:
+    """Return lines for a shell that send one signed submission; None when the tool itself has to send it."""
+    match provider:
+        case "standard":
+            return "\n".join(
+                (
+                    f"  body={shlex.quote(_MEETING)}",
+                    "  id=try-$(date +%s) at=$(date +%s)",
+                    f"  key=$(printf %s {shlex.quote(secret.removeprefix('whsec_'))} | base64 -d | od -An -v -tx1 "
+                    "| tr -d ' \\n')",
+                    '  sign=$(printf %s "$id.$at.$body" | openssl dgst -sha256 -mac HMAC -macopt hexkey:$key -binary '
+                    "| base64)",
+                    f"  curl -i {shlex.quote(url)} -H 'Content-Type: application/json' -H \"webhook-id: $id\" \\",
+                    '    -H "webhook-timestamp: $at" -H "webhook-signature: v1,$sign" --data-raw "$body"',
+                )
+            )
+        case "typeform":
+            return "\n".join(
+                (
+                    "  # response.json: a submission of your form, as Typeform's test request shows it",
+                    f"  sign=$(openssl dgst -sha256 -hmac {shlex.quote(secret)} -binary response.json | base64)",
+                    f"  curl -i {shlex.quote(url)} -H 'Content-Type: application/json' \\",
+                    '    -H "Typeform-Signature: sha256=$sign" --data-binary @response.json',
+                )
+            )
+    return None

@@ -1,5 +1,6 @@
 """Where an embedded PostgreSQL lives: its programs, its data, and the user that it runs as."""
 
+import contextlib
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -33,14 +34,17 @@ class Home:
         return self.data.with_name(f"{FOLDER}.{what}")
 
     def socket_folder(self) -> Path:
-        """The data's own folder, which is closed to others; where that path is too long, a closed one elsewhere."""
-        if _short_enough(self.data):
+        """The data's own folder, which is closed to others; where a socket cannot be, a closed one elsewhere."""
+        if _fits_a_socket(self.data):
             return self.data
         folder = Path(tempfile.gettempdir()) / f"afterhello-{digest(self.data)}"
-        folder.mkdir(mode=0o700, exist_ok=True)
+        owner = os.geteuid() if self.user is None else self.user.pw_uid
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+            os.chown(folder, owner, -1)
         found = folder.lstat()
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) != 0o700:
-            raise SettingsError(f"DATA_DIR: its path is too long for a socket, and {folder} belongs to somebody else")
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != owner or stat.S_IMODE(found.st_mode) != 0o700:
+            raise SettingsError(f"DATA_DIR: its path is no place for a socket, and {folder} belongs to somebody else")
         return folder
 
 
@@ -56,7 +60,7 @@ def locate(data_dir: Path) -> Home:
     if os.geteuid() != 0:
         return Home(data=data_dir / FOLDER, programs=programs, user=None)
     user = _system_user()
-    if _may_pass(data_dir.parent, user) and _short_enough(data_dir / FOLDER):
+    if _may_pass(data_dir.parent, user):
         if not _may_pass(data_dir, user):
             data_dir.chmod(stat.S_IMODE(data_dir.stat().st_mode) | stat.S_IXOTH)
         data = data_dir / FOLDER
@@ -132,8 +136,9 @@ def digest(path: Path) -> str:
     return hashlib.sha256(os.fsencode(path)).hexdigest()[:12]
 
 
-def _short_enough(folder: Path) -> bool:
-    return len(os.fsencode(folder)) < SOCKET_PATH_BYTES - len("/.s.PGSQL.5432")
+def _fits_a_socket(folder: Path) -> bool:
+    # In an address a comma parts hosts.
+    return "," not in str(folder) and len(os.fsencode(folder)) < SOCKET_PATH_BYTES - len("/.s.PGSQL.5432")
 
 
 def _warn(text: str) -> None:

@@ -38,8 +38,9 @@ CONFIGURATION: Final = {
 def start(home: Home) -> Path:
     """Return the folder of the server's socket once it answers; starts it if it is not running."""
     if (pid := _running(home)) is None:
+        _bury()
         _initialise(home)
-        (home.data / "postmaster.pid").unlink(missing_ok=True)  # its number may be another program's by now
+        _disown(home)
         quoted = '"{}"'.format(str(home.socket_folder()).replace('"', '""'))
         options = CONFIGURATION | {"unix_socket_directories": quoted}
         assignments = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
@@ -58,10 +59,8 @@ def stop(home: Home) -> None:
         os.kill(pid, number)
         deadline = time.monotonic() + STOPS_WITHIN_SECONDS
         while time.monotonic() < deadline:
-            if child := _children.get(pid):
-                child.poll()  # else it would stay, dead, in the list of processes
-            if _running(home) is None:
-                _children.pop(pid, None)
+            if _running(home) is None and not _lives(pid):
+                _bury()
                 return
             time.sleep(0.02)
 
@@ -69,16 +68,41 @@ def stop(home: Home) -> None:
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
 
+def _bury() -> None:
+    """Take note of children that ended, also of those that another process stopped; else they stay, dead, in lists."""
+    for pid, child in list(_children.items()):
+        if child.poll() is not None:
+            del _children[pid]
+
+
 def _running(home: Home) -> int | None:
     """The process id of the server of this folder, if it lives; a stale file, or its number in new hands, is none."""
     try:
         pid = int((home.data / "postmaster.pid").read_text().split("\n", 1)[0])
-        process = psutil.Process(pid)
-        if process.status() != psutil.STATUS_ZOMBIE and str(home.data) in process.cmdline():
-            return pid
+        is_ours = str(home.data) in psutil.Process(pid).cmdline()
     except (OSError, ValueError, psutil.Error):
-        pass
-    return None
+        return None
+    return pid if is_ours and _lives(pid) else None
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False
+
+
+def _disown(home: Home) -> None:
+    """Let a dead server's files not keep the next one from starting, when its number is another process's by now.
+
+    A server takes no notice of its parent's number. The file itself must stay: by what else is in it the server sees
+    that children of the dead one still write.
+    """
+    (home.socket_folder() / ".s.PGSQL.5432.lock").unlink(missing_ok=True)
+    file = home.data / "postmaster.pid"
+    if file.exists():
+        _, _, rest = file.read_text().partition("\n")
+        file.write_text(f"{os.getpid()}\n{rest}")
 
 
 def _await_ready(home: Home, pid: int) -> Path:
@@ -90,8 +114,8 @@ def _await_ready(home: Home, pid: int) -> Path:
             lines = []
         if len(lines) >= 8 and lines[0] == str(pid) and lines[7].strip() == "ready":
             return Path(lines[4])
-        child = _children.get(pid)
-        if (child.poll() is not None) if child else not psutil.pid_exists(pid):
+        if not _lives(pid):
+            _bury()
             raise SettingsError(f"DATA_DIR: the embedded PostgreSQL did not start: {_last_words(home)}")
         time.sleep(0.02)
     raise SettingsError(f"DATA_DIR: the embedded PostgreSQL is not ready after a minute; see {home.beside('log')}")

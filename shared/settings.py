@@ -195,4 +195,4 @@ def read(*, required: Sequence[str] = (), **given: Any) -> Settings:
 
 
 def _why(error: Exception) -> str:
-    return (getattr(error, "strerror", None) or "not UTF-8").lower()
+    return (getattr(error, "strerror", None) or "").lower() or "not UTF-8"

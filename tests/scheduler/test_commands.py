@@ -1,0 +1,172 @@
+"""`afterhello plan`: dates as JSON, mistakes in one line, never a traceback."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.cli import main
+
+Capture = pytest.CaptureFixture[str]
+
+
+def preview(capsys: Capture, *options: str) -> list[dict[str, Any]]:
+    assert main(["plan", "preview", *options, "--json"]) == 0
+    rows: list[dict[str, Any]] = json.loads(capsys.readouterr().out)
+    return rows
+
+
+def refused(capsys: Capture, *arguments: str) -> str:
+    """Return the one line that says what is wrong."""
+    status = main(["plan", *arguments])
+    written = capsys.readouterr()
+    assert (status, written.out, written.err.count("\n")) == (2, "", 1)
+    return written.err
+
+
+def test_a_preview_is_what_the_contract_shows(capsys: Capture) -> None:
+    rows = preview(
+        capsys, "--plan", "conference", "--met-at", "2026-10-21T14:10:00-04:00", "--zone", "America/New_York"
+    )
+    assert rows[0] == {
+        "step": 1,
+        "occurrence": 1,
+        "playbook": "say-hello",
+        "local": "2026-10-22T15:30:00",
+        "zone": "America/New_York",
+        "due_at": "2026-10-22T19:30:00Z",
+    }
+
+
+def test_every_wish_counts(capsys: Capture, tmp_path: Path) -> None:
+    plan = tmp_path / "mine.toml"
+    plan.write_text(
+        '[[steps]]\nafter = "0 days"\nplaybook = "ask"\n'
+        '[[steps]]\nafter = "2 weeks"\nplaybook = "ask"\n'
+        '[[steps]]\nbefore = "1 week"\nplaybook = "visit"\n'
+    )
+    rows = preview(
+        capsys,
+        *("--file", str(plan), "--met-at", "2026-12-08 09:00", "--goal-at", "2027-02-01", "--zone"),
+        *("Eastern Standard Time", "--send-at", "06:15", "--days", "mon,tue", "--quiet", "20:00-06:30"),
+        *("--holidays", "US-MA", "--breaks", "2026-12-21..2027-01-02,2027-01-25"),
+    )
+    assert [(row["step"], row["local"], row["zone"]) for row in rows] == [
+        (1, "2026-12-14T06:30:00", "America/New_York"),
+        (2, "2027-01-04T06:30:00", "America/New_York"),
+        (3, "2027-01-26T06:30:00", "America/New_York"),
+    ]
+
+
+def test_a_preview_skips_nothing_because_it_is_past_and_is_utc(capsys: Capture) -> None:
+    rows = preview(capsys, "--plan", "default", "--met-at", "1900-01-01")
+    assert [row["due_at"] for row in rows] == ["1900-01-02T15:30:00Z", "1900-01-15T15:30:00Z", "1900-03-01T15:30:00Z"]
+
+
+def test_a_preview_without_a_date_begins_now(capsys: Capture) -> None:
+    rows = preview(capsys, "--plan", "demo")
+    assert len(rows) == 3
+    assert rows[0]["zone"] == "UTC"
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--zone", "Mars"], "--zone: 'Mars' is no time zone"),
+        (["--zone", ""], "--zone: '' is no time zone"),
+        (["--met-at", "yesterday"], "--met-at: 'yesterday' is no date and time"),
+        (["--met-at", "2026-02-30"], "--met-at: '2026-02-30' does not exist"),
+        (["--met-at", "2026-10-21T24:00"], "--met-at: "),
+        (["--met-at", "2026-W43-3"], "--met-at: "),
+        (["--met-at", "1899-12-31"], "--met-at: '1899-12-31' is not between 1900 and 2200"),
+        (["--met-at", "2201-01-01"], "--met-at: "),
+        (["--met-at", "0000-00-00"], "--met-at: "),
+        (["--met-at", "2026-10-21T10:00+25:00"], "--met-at: "),
+        (["--goal-at", "9999-12-31"], "--goal-at: "),
+        (["--send-at", "3pm"], "--send-at: '3pm' is no time of day"),
+        (["--send-at", "24:00"], "--send-at: "),
+        (["--days", "mon,funday"], "--days: 'funday' is no day"),
+        (["--days", ""], "--days: "),
+        (["--quiet", "21:00"], "--quiet: '21:00' are no quiet hours"),
+        (["--holidays", "US-ZZ"], "--holidays: 'US-ZZ' is no region"),
+        (["--breaks", "2026-12-21..2026-12-01"], "--breaks: '2026-12-21..2026-12-01' ends before it begins"),
+        (["--breaks", "Christmas"], "--breaks: 'Christmas' is no break"),
+        (["--breaks", "0001-01-01..9999-12-31"], "is wanted"),
+        (["--file", "absent.toml"], "--plan or --file, exactly one"),
+        (["--sometime", "x"], "no such option: --sometime"),
+    ],
+)
+def test_wrong_input_is_refused_in_one_line_that_names_it(capsys: Capture, options: list[str], expected: str) -> None:
+    assert expected in refused(capsys, "preview", "--plan", "default", *options)
+
+
+def test_a_plan_must_be_named_and_be_there(capsys: Capture, tmp_path: Path) -> None:
+    assert "--plan or --file" in refused(capsys, "preview")
+    assert "--plan: there is no plan 'nope'; there are conference, default, demo" in refused(
+        capsys, "preview", "--plan", "nope"
+    )
+    assert "cannot be read" in refused(capsys, "preview", "--file", str(tmp_path / "absent.toml"))
+
+
+def test_a_missing_goal_is_said_beside_the_dates(capsys: Capture, tmp_path: Path) -> None:
+    plan = tmp_path / "mine.toml"
+    plan.write_text('[[steps]]\nbefore = "1 week"\nplaybook = "visit"\n')
+    assert main(["plan", "preview", "--file", str(plan), "--json"]) == 0
+    written = capsys.readouterr()
+    assert json.loads(written.out) == []
+    assert "step 1 counts back from a goal: give --goal-at" in written.err
+
+
+def test_check_names_every_mistake_of_every_file(capsys: Capture, tmp_path: Path) -> None:
+    right, wrong = tmp_path / "right.toml", tmp_path / "wrong.toml"
+    right.write_text('[[steps]]\nafter = "1 day"\nplaybook = "ask"\n')
+    wrong.write_text('[[steps]]\nafter = "1 dya"\nplaybook = "ask"\n[[steps]]\nplaybook = "ask"\n')
+    assert main(["plan", "check", str(right), str(wrong)]) == 2
+    written = capsys.readouterr()
+    assert written.out == f"{right}: right, 1 step\n"
+    assert [line.split(": ")[2] for line in written.err.splitlines()] == ["step 1 (line 1)", "step 2 (line 4)"]
+    assert main(["plan", "check", str(right), str(wrong), "--json"]) == 2
+    assert [len(row["mistakes"]) for row in json.loads(capsys.readouterr().out)] == [0, 2]
+
+
+def test_check_without_files_reads_all_plans_there_are(
+    capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.toml").write_text("")
+    monkeypatch.setenv("PLANS_DIR", str(tmp_path))
+    assert main(["plan", "check"]) == 2
+    written = capsys.readouterr()
+    assert "conference.toml: right" in written.out
+    assert "mine.toml: `steps` is missing" in written.err
+
+
+def test_list_shows_the_operators_plans_beside_the_shipped(
+    capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = tmp_path / "mine.toml"
+    mine.write_text('title = "Mine"\n[[steps]]\nafter = "1 day"\nplaybook = "ask"\n')
+    monkeypatch.setenv("PLANS_DIR", str(tmp_path))
+    assert main(["plan", "list", "--json"]) == 0
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    assert rows["mine"] == {"name": "mine", "title": "Mine", "steps": 1, "file": str(mine)}
+    assert rows["demo"]["file"] == "shipped"
+
+
+TEXTS = st.text(max_size=20) | st.sampled_from(["2026-10-21", "UTC", "mon", "21:00-07:00", "US-MA", "12:00", "US"])
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    options=st.dictionaries(
+        st.sampled_from(
+            ["--met-at", "--goal-at", "--zone", "--send-at", "--days", "--quiet", "--holidays", "--breaks"]
+        ),
+        TEXTS,
+    )
+)
+def test_whatever_is_typed_is_answered_or_refused(options: dict[str, str]) -> None:
+    arguments = [f"{name}={text}" for name, text in options.items()]
+    assert main(["plan", "preview", "--plan", "conference", "--json", *arguments]) in {0, 2}

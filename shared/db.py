@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
+from uuid import UUID
 
 import asyncpg
 import asyncpg.pool
@@ -62,8 +63,18 @@ SCHEMAS: Final[dict[str, tuple[Path, ...]]] = {
 
 async def _set_codecs(conn: Connection) -> None:
     await conn.set_type_codec(
-        "jsonb", schema="pg_catalog", encoder=lambda value: orjson.dumps(value).decode(), decoder=orjson.loads
+        "jsonb",
+        schema="pg_catalog",
+        encoder=lambda value: orjson.dumps(value, default=_id_as_text).decode(),
+        decoder=orjson.loads,
     )
+
+
+def _id_as_text(value: object) -> str:
+    """An id that was read from the database is of asyncpg's own class, which orjson does not know."""
+    if isinstance(value, UUID):
+        return str(value)
+    raise TypeError(type(value).__name__)
 
 
 def _server_settings(schema: str) -> dict[str, str]:

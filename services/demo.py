@@ -35,6 +35,8 @@ def demo() -> None:
     """
     logs.configure("error", "console")
     with tempfile.TemporaryDirectory(prefix="afterhello-demo-") as folder:
+        # Root's PostgreSQL runs as a user of its own, who has to get through to its files.
+        Path(folder).chmod(0o711)
         asyncio.run(_demo(Path(folder)))
 
 

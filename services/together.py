@@ -32,7 +32,7 @@ from shared.serve import stop_on_signals
 from shared.settings import Settings, SettingsError
 
 READY_WITHIN_SECONDS: Final = 60.0
-MAIL_FROM: Final = "Afterhello <hello@afterhello.invalid>"  # the mailbox takes it; a real server would not
+MAIL_FROM: Final = "Afterhello <hello@afterhello.example>"  # the mailbox takes it; a real server would not
 
 
 def run(

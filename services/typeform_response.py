@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 import secrets
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
@@ -22,10 +23,10 @@ def signature(body: bytes, secret: str) -> dict[str, str]:
     return {"Typeform-Signature": f"sha256={base64.b64encode(digest).decode()}"}
 
 
-def body(now: datetime) -> bytes:
+def body(now: datetime, answers: Mapping[str, str] = ANSWERS) -> bytes:
     """Return a response submitted now, compact as Typeform sends it, with our form's questions and Ada's answers."""
     submitted_at = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    kinds = {question: "email" if "email" in question else "short_text" for question in ANSWERS}
+    kinds = {question: "email" if "email" in question else "short_text" for question in answers}
     fields = [
         {
             "id": hashlib.sha256(question.encode()).hexdigest()[:12],
@@ -34,20 +35,20 @@ def body(now: datetime) -> bytes:
             "title": question,
             "properties": {},
         }
-        for number, question in enumerate(ANSWERS, 1)
+        for number, question in enumerate(answers, 1)
     ]
-    answers = []
-    for field, answer in zip(fields, ANSWERS.values(), strict=True):
+    given = []
+    for field, answer in zip(fields, answers.values(), strict=True):
         kind = "email" if field["type"] == "email" else "text"
         about = {"id": field["id"], "type": field["type"], "ref": field["ref"]}
-        answers.append({"type": kind, kind: answer, "field": about})
+        given.append({"type": kind, kind: answer, "field": about})
     response = {
         "form_id": "lT4Z3j",
         "token": secrets.token_hex(16),
         "landed_at": submitted_at,
         "submitted_at": submitted_at,
         "definition": {"id": "lT4Z3j", "title": "Who did you meet?", "fields": fields},
-        "answers": answers,
+        "answers": given,
     }
     document = {"event_id": secrets.token_hex(13), "event_type": "form_response", "form_response": response}
     return json.dumps(document, separators=(",", ":")).encode()

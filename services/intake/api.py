@@ -70,7 +70,7 @@ class Api:
             unfitting = unfit(invalid.errors)
             await self._keep_rejected(received, unfitting)
             raise unfitting from None
-        return json_response(answered.answer, status=answered.status)
+        return web.Response(status=answered.status, text=answered.answer, content_type="application/json")
 
     async def _log(
         self, request: web.Request, received: Received, document: Mapping[str, Any], token: Token, key: str | None
@@ -94,8 +94,7 @@ class Api:
             previews = [self._planner.preview(one, logged.owner, one.logged_at) for one in logged.meetings]
             await timeline.expect(conn, [follow_up for preview in previews for follow_up in preview], received.at)
             shown = [_shown(one, preview) for one, preview in zip(logged.meetings, previews, strict=True)]
-            answer = {"meetings": shown}
-            answered = Answered(request=request_is, status=201, answer=orjson.loads(_json(answer)))
+            answered = Answered(request=request_is, status=201, answer=_json({"meetings": shown}).decode())
             if key and not await idempotency.keep(conn, token, key, answered):
                 raise _AnsweredMeanwhile
             return logged, answered

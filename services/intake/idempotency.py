@@ -22,7 +22,7 @@ class Answered:
 
     request: str
     status: int
-    answer: Any
+    answer: str  # JSON
 
 
 def key(request: web.Request) -> str | None:

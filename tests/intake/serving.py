@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from aiohttp import ClientResponse
-from aiohttp.test_utils import TestClient, TestServer
+import orjson
+from aiohttp import ClientResponse, ClientSession, web
 from pydantic import SecretStr
 
 from services.intake import app as intake
@@ -21,7 +21,7 @@ from services.scheduler.plan import Plans
 from shared import settings
 from shared.db import Pool
 from shared.signing import Box
-from shared.web import SERVER, application
+from shared.web import application, runner
 
 PLANNER = Plans.read(None)
 
@@ -32,19 +32,25 @@ async def serving(pool: Pool, keys: tuple[SecretStr, ...], **given: Any) -> Asyn
     config = settings.read(secret_key=keys, public_url="https://hello.school.example", **given)
     app = application()
     intake.add_routes(app, pool, config, PLANNER)
-    server = TestServer(app)
-    await server.start_server(**SERVER)
-    async with TestClient(server) as client:
-        yield Intake(client=client, pool=pool, box=Box(keys))
+    running = runner(app, shutdown_timeout=1)
+    await running.setup()
+    site = web.TCPSite(running, "127.0.0.1", 0)
+    await site.start()
+    try:
+        async with ClientSession(f"http://127.0.0.1:{site.port}") as client:
+            yield Intake(client=client, pool=pool, box=Box(keys), port=site.port)
+    finally:
+        await running.cleanup()
 
 
 @dataclass(frozen=True, slots=True)
 class Intake:
     """What the tests talk to."""
 
-    client: TestClient[Any, Any]
+    client: ClientSession
     pool: Pool
     box: Box
+    port: int
 
     async def source(self, provider: str = "standard", name: str | None = None, **given: Any) -> "Sender":
         """Add a source and return who submits to it."""
@@ -66,6 +72,16 @@ class Intake:
     async def count(self, table: str, where: str = "true") -> int:
         value: int = await self.pool.fetchval(f"SELECT count(*) FROM {table} WHERE {where}")
         return value
+
+    async def events(self) -> list[dict[str, Any]]:
+        """Return what waits in the outbox, oldest first."""
+        rows = await self.pool.fetch("SELECT document FROM outbox ORDER BY id")
+        return [orjson.loads(row["document"]) for row in rows]
+
+    async def stored(self) -> dict[str, int]:
+        """Return how many there are of what a submission can leave behind."""
+        tables = ("submissions", "people", "connections", "meetings", "outbox")
+        return {table: count for table in tables if (count := await self.count(table))}
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 
 class Proxy:
@@ -32,13 +32,18 @@ class Proxy:
     async def relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         try:
-            there = await asyncio.open_connection(self._server.hostname, self._server.port)
+            there = await self._open()
         except OSError:
             writer.transport.abort()
             return
         self._writers |= {writer, there[1]}
         await asyncio.gather(self._copy(reader, there[1], muted=False), self._copy(there[0], writer, muted=True))
         self._writers -= {writer, there[1]}
+
+    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if folder := parse_qs(self._server.query).get("host"):  # a PostgreSQL that listens on a socket in a folder
+            return await asyncio.open_unix_connection(f"{folder[0]}/.s.PGSQL.{self._server.port or 5432}")
+        return await asyncio.open_connection(self._server.hostname, self._server.port)
 
     async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, muted: bool) -> None:
         with suppress(OSError):
@@ -65,7 +70,8 @@ async def proxy(url: str) -> AsyncIterator[Proxy]:
     parts = urlsplit(url)
     credentials = f"{parts.netloc.rpartition('@')[0]}@" if "@" in parts.netloc else ""
     port = server.sockets[0].getsockname()[1]
-    self.url = urlunsplit(parts._replace(netloc=f"{credentials}127.0.0.1:{port}"))
+    query = "" if "host=" in parts.query else parts.query
+    self.url = urlunsplit(parts._replace(netloc=f"{credentials}127.0.0.1:{port}", query=query))
     try:
         yield self
     finally:

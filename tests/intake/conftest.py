@@ -1,0 +1,16 @@
+"""What intake's tests ask for."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from pydantic import SecretStr
+
+from shared.db import Pool
+from tests.intake.serving import Intake, serving
+
+
+@pytest.fixture
+async def intake(intake_pool: Pool, keys: tuple[SecretStr, ...]) -> AsyncIterator[Intake]:
+    """An intake that listens, on a fresh database."""
+    async with serving(intake_pool, keys) as served:
+        yield served

@@ -15,6 +15,7 @@ from shared import events
 from shared.events import ActedData, Channel, FollowUpState, Person
 
 OPEN: Final = ("waiting", "nudged")
+DOABLE: Final = (*OPEN, "stopped")  # who did it and then stopped has done it, in whatever order we hear of the two
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,8 +128,9 @@ def acted(follow_up: FollowUp, act: ActedData, clock: Clock) -> FollowUp:
 
     Raises `NoSuchTime` when a later names no time.
     """
-    overtaken = follow_up.acted_at is not None and act.at < follow_up.acted_at
-    if follow_up.state not in OPEN or overtaken:
+    if follow_up.acted_at is not None and act.at < follow_up.acted_at:
+        return follow_up
+    if follow_up.state not in (DOABLE if act.act == "done" else OPEN):
         return follow_up
     match act.act:
         case "done":

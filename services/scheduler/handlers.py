@@ -180,7 +180,11 @@ async def _acted(conn: Connection, acts: Sequence[ActedData], people: dict[UUID,
         before = latest.get(act.follow_up, known[act.follow_up])
         latest[act.follow_up] = kept.acted(before, act, clock_of(people[before.person_id]))
     await standing.keep_early_acts(conn, list(early.values()))
-    return [one for id, one in latest.items() if one is not known[id]]
+    changed = [one for id, one in latest.items() if one is not known[id]]
+    # A stop may have arrived before the later that it came after.
+    against = await standing.against(conn, people.values())
+    meetings = await store.meetings(conn, {one.meeting_id for one in changed})
+    return [planning.barred(one, meetings[one.meeting_id], people[one.person_id], against) for one in changed]
 
 
 async def _stopped(conn: Connection, stops: Sequence[tuple[Stop, UUID]], people: dict[UUID, Person]) -> list[FollowUp]:

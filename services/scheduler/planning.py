@@ -58,6 +58,14 @@ def matters(meeting: Meeting) -> tuple[object, ...]:
     return meeting.met_at, meeting.goal_at, meeting.plan, meeting.state, meeting.connection
 
 
+def barred(follow_up: FollowUp, meeting: Meeting, person: Person, standing: Standing) -> FollowUp:
+    """Return it ended, when it waits and something stands against that; else as it is."""
+    if follow_up.state != "waiting":
+        return follow_up
+    end = standing.why_not(meeting, person, follow_up.channel_for(person))
+    return replace(kept.ended(follow_up, *end), revision=follow_up.revision) if end else follow_up
+
+
 def wishes(person: Person) -> tuple[object, ...]:
     """Return the facts that decide when a person is written to."""
     return (
@@ -103,7 +111,7 @@ def planned_anew(
     changed = []
     for id, one in now.items():
         found = before.get(id)
-        fresh = _barred(_row(id, one, meeting, person), meeting, person, standing)
+        fresh = barred(_row(id, one, meeting, person), meeting, person, standing)
         if id in early:
             fresh = kept.acted(fresh, early[id], clock)
         if found is None:
@@ -120,11 +128,6 @@ def _may_change(found: FollowUp, fresh: FollowUp) -> bool:
     if found.state == "waiting":
         return found.acted_at is None or fresh.state != "waiting"
     return found.state == "skipped" and found.reason in REVIVED
-
-
-def _barred(row: FollowUp, meeting: Meeting, person: Person, standing: Standing) -> FollowUp:
-    end = standing.why_not(meeting, person, row.channel_for(person)) if row.state == "waiting" else None
-    return kept.ended(row, *end) if end else row
 
 
 def _row(id: UUID, planned: PlannedFollowUp, meeting: Meeting, person: Person) -> FollowUp:

@@ -4,7 +4,7 @@
 # ruff: noqa: S608
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -140,7 +140,7 @@ async def add(conn: Connection, new: Sequence[FollowUp]) -> None:
     names = ", ".join(COLUMNS)
     await conn.execute(
         f"INSERT INTO follow_ups ({names}) SELECT {names} FROM jsonb_populate_recordset(NULL::follow_ups, $1::jsonb)",
-        [asdict(one) for one in new],
+        [_json(one) for one in new],
     )
 
 
@@ -154,7 +154,7 @@ async def change(conn: Connection, changed: Sequence[FollowUp]) -> None:
           FROM jsonb_populate_recordset(NULL::follow_ups, $1::jsonb) AS given
          WHERE f.id = given.id
         """,
-        [asdict(one) for one in changed],
+        [_json(one) for one in changed],
     )
 
 
@@ -248,6 +248,12 @@ async def due_rows(conn: Connection, now: datetime) -> int:
 
 async def _fetch(conn: Connection, query: str, *arguments: object) -> list[FollowUp]:
     return [FollowUp(**row) for row in await conn.fetch(query, *arguments)]
+
+
+def _json(one: FollowUp) -> dict[str, object]:
+    """Return its columns; the UUIDs that the driver makes are of a class of its own, which is no JSON."""
+    columns = {name: getattr(one, name) for name in COLUMNS}
+    return {name: str(value) if isinstance(value, UUID) else value for name, value in columns.items()}
 
 
 def _by_person(follow_ups: Sequence[FollowUp]) -> Mapping[UUID, list[FollowUp]]:

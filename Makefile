@@ -54,7 +54,8 @@ env: ## .env for docker compose, with fresh secrets
 
 lock: $(READY) ## pin the requirements anew (needs uv)
 	@command -v uv > /dev/null || { echo "make: uv is needed: https://docs.astral.sh/uv" >&2; exit 1; }
-	@set -e; lock() { out=$$1; shift; uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
-	  --python-version 3.11 pyproject.toml "$$@" -o $$out; }; \
-	lock deploy/requirements.txt; \
-	lock deploy/requirements-dev.txt --extra standalone --group test --group lint --group build
+	@set -e; lock() { out=deploy/$$1; shift; uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
+	  --no-header --python-version 3.11 "$$@" -o $$out; }; \
+	lock requirements.txt pyproject.toml; \
+	lock requirements-build.txt --group build; \
+	lock requirements-dev.txt pyproject.toml --extra standalone --group test --group lint --group build

@@ -46,7 +46,7 @@ class _Protocol(RequestHandler):
         request: web.BaseRequest,
         status: int = 500,
         exc: BaseException | None = None,
-        message: str | None = None,
+        message: str | None = None,  # noqa: ARG002 - it holds what was sent
     ) -> web.StreamResponse:
         """The answer to what is no HTTP. aiohttp's own repeats what was sent, which the whole internet may choose."""
         if request.writer.output_size > 0:

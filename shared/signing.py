@@ -52,7 +52,7 @@ class Box:
         """Return the secret; raises `BadToken` when no key of `SECRET_KEY` fits."""
         try:
             return self._fernet.decrypt(sealed).decode()
-        except InvalidToken as error:
+        except (InvalidToken, ValueError) as error:  # the latter: not even ASCII
             raise BadToken("it was sealed with another SECRET_KEY") from error
 
 

@@ -14,6 +14,7 @@ class Proxy:
         self.url = ""
         self.connections = 0  # how many were ever made
         self._writers: set[asyncio.StreamWriter] = set()
+        self._accepts = True
         self._speaks = asyncio.Event()
         self._speaks.set()
 
@@ -29,7 +30,18 @@ class Proxy:
     def unmute(self) -> None:
         self._speaks.set()
 
+    def refuse(self) -> None:
+        """Break every connection, and drop new ones at once, as a server does that is down."""
+        self._accepts = False
+        self.cut()
+
+    def accept(self) -> None:
+        self._accepts = True
+
     async def relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not self._accepts:
+            writer.transport.abort()
+            return
         self.connections += 1
         try:
             there = await self._open()

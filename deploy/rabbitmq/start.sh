@@ -5,12 +5,15 @@ set -eu
 umask 077
 
 prefix=${BUS_PREFIX:-afterhello}
-exchange=$(printf '%s' "$prefix" | sed 's/[.]/\\\\./g')
+exchange=$(printf '%s' "$prefix" | sed 's/[.]/[.]/g') # as a pattern
+
+for password in "$OWNER_PASSWORD" "$INTAKE_PASSWORD" "$SCHEDULER_PASSWORD" "$NOTIFIER_PASSWORD"; do
+    case $password in
+    '' | *[!A-Za-z0-9_-]*) echo "each password must be of letters, digits, - and _" >&2 && exit 1 ;;
+    esac
+done
 
 user() { # NAME PASSWORD
-    case $2 in
-    '' | *[!A-Za-z0-9_-]*) echo "$1: the password must be of letters, digits, - and _" >&2 && exit 1 ;;
-    esac
     printf '{"name": "%s", "password": "%s", "tags": []}' "$1" "$2"
 }
 

@@ -35,7 +35,6 @@ GUESSES: Final = (
         ("email", "text", "hidden"),
         rf"\b{THEIR} e ?mail",
         r"e ?mail (address )?(of|for) (the|your new)",
-        r"^su correo",
     ),
     _guess(
         "owner.email",

@@ -87,7 +87,7 @@ def _nudge(
     *,
     too_late_after: timedelta,
 ) -> NudgeData:
-    carried = sorted(carried, key=lambda one: (one.due_at, one.id))
+    carried = sorted(carried, key=_in_order)
     due_at = carried[0].due_at
     until = carried[-1].due_at + too_late_after
     quiet: tuple[Window, ...] = ()
@@ -115,9 +115,13 @@ def _nudge(
                 connection=one.connection_id,
                 contact=meetings[one.meeting_id].contact,
             )
-            for one in sorted(missed, key=lambda one: (one.due_at, one.id))[-MISSED_A_NUDGE:]
+            for one in sorted(missed, key=_in_order)[-MISSED_A_NUDGE:]
         ),
     )
+
+
+def _in_order(one: FollowUp) -> tuple[datetime, int, int, UUID]:
+    return one.due_at, one.step, one.occurrence, one.id
 
 
 def _carried(one: FollowUp, meeting: Meeting) -> DueFollowUp:

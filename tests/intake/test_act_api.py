@@ -84,9 +84,9 @@ async def test_each_act_is_accepted_and_told_once_however_often_it_is_sent(intak
     assert (stop.kind, stop.id) == ("connection", what.connection)
 
 
-@pytest.mark.parametrize(
-    ("body", "field"),
-    [
+async def test_what_is_no_act_is_refused_naming_the_field(intake_pool: Pool, post: Post) -> None:
+    what = await nudged(intake_pool)
+    cases: list[tuple[dict[str, object], str]] = [
         ({}, "act"),
         ({"act": "snooze"}, "act"),
         ({"act": ["done"]}, "act"),
@@ -97,17 +97,13 @@ async def test_each_act_is_accepted_and_told_once_however_often_it_is_sent(intak
         ({"act": "later", "until": "2020-01-01"}, "until"),
         ({"act": "done", "for": "1 week"}, "for"),
         ({"act": "done", "why": "x"}, "why"),
-    ],
-)
-async def test_what_is_no_act_is_refused_naming_the_field(
-    intake_pool: Pool, post: Post, body: dict[str, object], field: str
-) -> None:
-    what = await nudged(intake_pool)
+    ]
 
-    status, answer = await post(what.follow_up, body)
+    for body, field in cases:
+        status, answer = await post(what.follow_up, body)
+        assert status == 422, body
+        assert [error["field"] for error in answer["errors"]] == [field]
 
-    assert status == 422
-    assert [error["field"] for error in answer["errors"]] == [field]
     assert await told(intake_pool) == []
 
 

@@ -147,9 +147,8 @@ async def test_everything_that_was_said_of_a_source_is_kept_and_shown(run: Run) 
     assert "Robotics club" in (await in_thread(run, "source", "show", "Club")).out
 
 
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
+def test_a_source_that_could_not_work_is_refused_in_one_line(run: Run) -> None:
+    cases = [
         (["jotfrom", "x"], "there is no provider 'jotfrom'; there are standard, typeform"),
         (["typeform", ""], "NAME: must not be empty"),
         (["typeform", "two\nlines"], "NAME: must be one line"),
@@ -168,15 +167,14 @@ async def test_everything_that_was_said_of_a_source_is_kept_and_shown(run: Run) 
         (["typeform", "x", "--set", "owner.email=nobody"], "--set owner.email=nobody: must be one e-mail address"),
         (["typeform", "x", "--set", "plan=weekly"], "--set plan: there is no plan 'weekly'"),
         (["typeform", "x", "--set", "met_at=soon"], "--set met_at=soon: "),
-    ],
-)
-def test_a_source_that_could_not_work_is_refused_in_one_line(run: Run, arguments: list[str], says: str) -> None:
-    done = run("source", "add", *arguments)
+    ]
 
-    assert done.status == 2
-    assert done.out == ""
-    assert re.fullmatch(r"afterhello: [^\n]+\n", done.err)
-    assert says in done.err
+    for arguments, says in cases:
+        done = run("source", "add", *arguments)
+        assert (done.status, done.out) == (2, ""), arguments
+        assert re.fullmatch(r"afterhello: [^\n]+\n", done.err)
+        assert says in done.err
+
     assert run("source", "list", "--json").json == []
 
 
@@ -305,26 +303,23 @@ def test_a_rehearsal_of_a_form_half_filled_in_says_that_nothing_comes_of_it(run:
     assert "nothing would be logged: it is a form half filled in" in done.out
 
 
-@pytest.mark.parametrize(
-    ("content", "says"),
-    [
+def test_a_file_that_is_no_payload_is_refused(run: Run, tmp_path: Path) -> None:
+    run("source", "add", "typeform", "Club")
+    file = tmp_path / "response.json"
+
+    for content, says in (
+        (None, "no such file"),
         (b"", "typeform sends nothing like this"),
         (b"\xff", "typeform sends nothing like this"),
         (b'{"answers": []}', "has no event_type"),
         (b" " * (256 * 1024 + 1), "more than 256 KiB"),
-        (None, "no such file"),
-    ],
-)
-def test_a_file_that_is_no_payload_is_refused(run: Run, tmp_path: Path, content: bytes | None, says: str) -> None:
-    run("source", "add", "typeform", "Club")
-    file = tmp_path / "response.json"
-    if content is not None:
-        file.write_bytes(content)
+    ):
+        if content is not None:
+            file.write_bytes(content)
+        done = run("source", "test", "Club", str(file))
+        assert (done.status, done.out) == (2, "")
+        assert says in done.err
 
-    done = run("source", "test", "Club", str(file))
-
-    assert (done.status, done.out) == (2, "")
-    assert says in done.err
     assert run("source", "test", "Pub", str(file)).status == 2
 
 

@@ -7,9 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from services.intake.handlers import ROUTES as INTAKE_ROUTES
+from services.notifier.handlers import ROUTES as NOTIFIER_ROUTES
+from services.scheduler.handlers import routes as scheduler_routes
+from services.scheduler.plan import Plans
 from shared import dead_letter
-from shared.bus import Bus, LocalBus, Message, NotAllSafe
+from shared.bus import CONSUMERS, Bus, LocalBus, Message, NotAllSafe
 from shared.db import Pool
+from shared.events import EVENTS
 from shared.rabbit import RabbitBus
 from tests.factories import acted, meeting_logged
 from tests.servers import rabbitmq
@@ -256,3 +261,21 @@ async def published(bus: Bus, bodies: Sequence[bytes]) -> bool:
 
 async def has(service: Recorder, id: object) -> bool:
     return id in await service.effects()
+
+
+def test_the_table_of_who_takes_what_says_what_the_services_handle() -> None:
+    handled = {
+        "intake": INTAKE_ROUTES,
+        "scheduler": scheduler_routes(Plans.read(None)),
+        "notifier": NOTIFIER_ROUTES,
+    }
+    assert {name: {route.event.type for route in routes} for name, routes in handled.items()} == CONSUMERS
+
+
+def test_every_event_has_a_consumer() -> None:
+    assert frozenset().union(*CONSUMERS.values()) == EVENTS.keys()
+
+
+async def test_a_service_that_takes_more_than_the_table_says_is_refused(make_bus: MakeBus, scheduler: Recorder) -> None:
+    with pytest.raises(ValueError, match=r"CONSUMERS does not say that scheduler takes afterhello\.nudge\.due\.v1"):
+        await make_bus().consume("scheduler", ["afterhello.nudge.due.v1"], scheduler.receive)

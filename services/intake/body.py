@@ -123,7 +123,11 @@ WORDS: Final = {
 def _errors(error: ValidationError) -> list[FieldError]:
     """Every problem by the dotted name of its field; what was sent is not repeated, but for names of fields."""
     found = []
-    for problem in error.errors(include_url=False, include_input=False):
+    problems = error.errors(include_url=False, include_input=False)
+    inside = {problem["loc"][:depth] for problem in problems for depth in range(1, len(problem["loc"]))}
+    for problem in problems:
+        if problem["loc"] in inside:
+            continue  # a list that is too short only because what is in it is wrong
         name = ".".join(str(part)[:60] for part in problem["loc"])
         found.append(FieldError(field=name or "body", problem=_words(problem["type"], problem)))
     return found

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from importlib.resources import files
 from typing import Annotated, Any, Final
@@ -89,8 +89,8 @@ def phone(text: str, region: str | None) -> str:
 @cache
 def _zones() -> dict[str, str]:
     names = files("tzdata").joinpath("zones").read_text(encoding="utf-8").split()
-    return {name.casefold(): name for name in names if name != "Factory"} | {
-        windows.casefold(): name for windows, name in WINDOWS_TO_OLSON.items()
+    return {windows.casefold(): name for windows, name in WINDOWS_TO_OLSON.items()} | {
+        name.casefold(): name for name in names if name != "Factory"
     }
 
 
@@ -147,7 +147,9 @@ def instant(value: Moment, zone: str, *, now: datetime) -> datetime:
     if not isinstance(value, datetime):
         at = datetime.combine(value, time(12), ZoneInfo(zone))
         return min(at, now) if value == now.astimezone(ZoneInfo(zone)).date() else at
-    return value if value.tzinfo else value.replace(tzinfo=ZoneInfo(zone), fold=0)
+    if value.tzinfo:
+        return value
+    return value.replace(tzinfo=ZoneInfo(zone), fold=0).astimezone(UTC).astimezone(ZoneInfo(zone))
 
 
 def clock_time(value: object) -> time:

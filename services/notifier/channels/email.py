@@ -30,14 +30,12 @@ def open_email(config: Settings) -> "Email":
 
 
 class Email:
-    def __init__(
-        self, connections: Connections, *, mail_from: Mailbox, links: Links, timeouts: Timeouts | None = None
-    ) -> None:
+    def __init__(self, connections: Connections, *, mail_from: Mailbox, links: Links) -> None:
         self.host = mail_from.domain
         self._connections = connections
         self._mail_from = mail_from
         self._links = links
-        self._timeouts = timeouts or Timeouts()
+        self._timeouts = connections.timeouts
 
     @property
     def slots(self) -> int:
@@ -68,17 +66,24 @@ class Email:
         try:
             receipt = await self._transact(client, recipient.address, content, begin)
         finally:
-            if receipt is None or receipt.outcome in {"unknown"} or receipt.reason in {"busy", "cut", "protocol"}:
-                self._connections.drop(client)
-            else:
-                self._connections.give_back(client)
-        if receipt.outcome == "sent":
-            self._connections.one_taken()
-        elif receipt.reason == "busy":
-            self._connections.fewer()
+            self._let_go(client, receipt)
+        return receipt
+
+    def _let_go(self, client: SMTP, receipt: Receipt | None) -> None:
+        """Keep the connection if it is still good for a mail; learn from what the server said."""
+        if receipt is None:
+            return self._connections.drop(client)
         if receipt.pause or receipt.stop:
             self._connections.turn_away(receipt)
-        return receipt
+        if receipt.reason == "busy":
+            self._connections.fewer()
+        elif receipt.outcome == "sent":
+            self._connections.one_taken()
+        if receipt.reason in {"busy", "cut", "protocol", "unknown"}:
+            self._connections.drop(client)
+        else:
+            self._connections.give_back(client)
+        return None
 
     async def close(self) -> None:
         await self._connections.close()

@@ -40,6 +40,7 @@ def mailbox(address: str, name: str = "") -> Mailbox:
         checked = validate_email(
             address,
             allow_smtputf8=False,
+            strict=True,
             allow_quoted_local=True,
             check_deliverability=False,
             globally_deliverable=False,
@@ -78,13 +79,23 @@ def written(mail: Mail, *, sender: Mailbox, recipient: Mailbox, message_id: str,
         message["Auto-Submitted"] = "auto-generated"  # RFC 3834
         message["X-Auto-Response-Suppress"] = "OOF, AutoReply"
         message["List-Unsubscribe"] = f"<{mail.leave_url}>"
+        message["MIME-Version"] = "1.0"
         message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"  # RFC 8058
-        message.set_content(mail.text, cte="quoted-printable")
-        message.add_alternative(mail.html, subtype="html", cte="quoted-printable")
+        message.make_alternative()
+        message.attach(_part(mail.text, "plain"))
+        message.attach(_part(mail.html, "html"))
         message.set_boundary(f"=_{message_id[1 : message_id.rindex('@')]}")
         return message.as_bytes()
     except (ValueError, LookupError, UnicodeError) as error:
         raise Unwritable(f"{type(error).__name__}: {error}") from error
+
+
+def _part(text: str, subtype: str) -> EmailMessage:
+    """One way to read the mail, in lines of 76 as quoted-printable wants them."""
+    part = EmailMessage(SMTP)
+    part.set_content(text, subtype=subtype, cte="quoted-printable")
+    del part["MIME-Version"]
+    return part
 
 
 def _known(address: str | None) -> Mailbox | None:

@@ -79,7 +79,7 @@ class Connections:
         self.limit = AT_ONCE  # connections at once; who uses us keeps to it
         self._server = server
         self._hello = hello
-        self._timeouts = timeouts
+        self.timeouts = timeouts
         self._tls_context = tls_context
         self._in_use = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
@@ -104,9 +104,9 @@ class Connections:
         try:
             return await self._reuse() or await self._open()
         except BaseException as error:
-            self._release()
             if isinstance(error, NoConnection):
                 self.turn_away(error.receipt)
+            self._release()
             raise
 
     def give_back(self, client: SMTP) -> None:
@@ -172,7 +172,7 @@ class Connections:
             client, timer = self._idle.pop()
             timer.cancel()
             try:
-                await client.rset(timeout=min(self._timeouts.connect, 10))
+                await client.rset(timeout=min(self.timeouts.connect, 10))
                 return client
             except (SMTPException, OSError):
                 self._forget(client)
@@ -182,7 +182,7 @@ class Connections:
         return None
 
     async def _open(self) -> SMTP:
-        timeout = self._timeouts.connect
+        timeout = self.timeouts.connect
         client = SMTP(
             hostname=self._server.host,
             port=self._server.port,

@@ -1,5 +1,6 @@
 """Plans: meeting, plan and recipient become follow-ups."""
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -13,6 +14,7 @@ from services.scheduler.school_days import SchoolDays
 from services.scheduler.wall_time import Clock, Moment, Target
 from shared.events import Channel, FollowUp, Meeting, Person
 
+NAME: Final = r"[A-Za-z0-9][A-Za-z0-9_-]{0,59}"
 SHIPPED: Final = Path(__file__).parent / "plans"
 # A form takes a moment to reach us: what a plan wants "10 seconds" after the meeting is not late for that.
 ON_THE_WAY: Final = timedelta(minutes=1)
@@ -53,6 +55,9 @@ class Plans:
         plans, mistakes = {}, []
         for folder in (SHIPPED, plans_dir):
             for path in sorted(folder.glob("*.toml")) if folder else ():
+                if not re.fullmatch(NAME, path.stem):
+                    mistakes.append(f"{path}: a plan's name is letters, digits, - and _, not {path.stem[:60]!r}")
+                    continue
                 try:
                     plan = plan_file.read(path)
                 except PlanError as error:

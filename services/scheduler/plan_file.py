@@ -6,7 +6,7 @@ import tomllib
 from dataclasses import dataclass
 from datetime import time
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
@@ -28,7 +28,6 @@ Playbook = Literal[
     "laugh",
     "who-did-you-meet",
 ]
-PLAN_NAME: Final = r"[a-z0-9][a-z0-9_-]{0,59}"
 
 
 class PlanError(ValueError):
@@ -91,8 +90,6 @@ class _Plan(BaseModel):
 
 def read(path: Path) -> Plan:
     """Return the plan in this file, named as the file is; raises `PlanError` with every mistake in it."""
-    if not re.fullmatch(PLAN_NAME, path.stem):
-        raise PlanError([f"{path}: a plan's name is small letters, digits, - and _, not {path.stem[:60]!r}"])
     try:
         text = path.read_text(encoding="utf-8-sig")
         written = tomllib.loads(text)

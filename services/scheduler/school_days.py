@@ -1,6 +1,7 @@
 """School days: which days a person wants to hear from us, less public holidays and breaks."""
 
 import difflib
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -33,7 +34,13 @@ class Region:
 
     def has_holiday(self, day: date) -> bool:
         """Whether this day is known to be a public holiday here."""
-        return self.first_year <= day.year <= self.last_year and day in self.days
+        if not self.first_year <= day.year <= self.last_year:
+            return False
+        if day.year not in self.days.years:
+            with warnings.catch_warnings():  # once a year: the library says so when it knows only some of its holidays
+                warnings.simplefilter("ignore")
+                return day in self.days
+        return day in self.days
 
 
 @lru_cache(maxsize=256)

@@ -146,10 +146,14 @@ def test_what_cannot_be_read_at_all_is_refused(tmp_path: Path) -> None:
         plan_file.read(tmp_path / "latin.toml")
     with pytest.raises(PlanError, match="cannot be read: no such file"):
         plan_file.read(tmp_path / "absent.toml")
-    with pytest.raises(PlanError, match="small letters"):
-        plan_file.read(tmp_path / "My Plan.toml")
     with pytest.raises(PlanError, match="PLANS_DIR"):
         Plans.read(tmp_path / "absent")
+
+
+def test_a_file_whose_name_can_be_no_plans_name_is_refused_among_the_plans(tmp_path: Path) -> None:
+    (tmp_path / "My plan.toml").write_text('[[steps]]\nafter = "1 day"\nplaybook = "ask"\n')
+    with pytest.raises(PlanError, match="letters, digits"):
+        Plans.read(tmp_path)
 
 
 def test_toml_time_and_a_written_time_are_the_same(tmp_path: Path) -> None:

@@ -30,7 +30,11 @@ def pytest_configure(config: pytest.Config) -> None:
         ]
     )
     given = getattr(config, "workerinput", None)
-    config.stash[FOLDER] = Path(given["servers"] if given else tempfile.mkdtemp(prefix="afterhello-tests-"))
+    if given:
+        config.stash[FOLDER] = Path(given["servers"])
+    else:
+        config.stash[FOLDER] = Path(tempfile.mkdtemp(prefix="afterhello-tests-"))
+        config.stash[FOLDER].chmod(0o711)  # root's PostgreSQL runs as somebody else, who must get through
 
 
 @pytest.hookimpl(optionalhook=True)

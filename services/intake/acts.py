@@ -178,11 +178,12 @@ async def stop_everything(conn: Connection, *, person: UUID, channel: Channel, a
             """,
             person,
         )
+    # The stop first: what waits is stopped by its owner, and only what is planned later is skipped as suppressed.
+    data = ActedData(act="stop", person=person, channel=channel, at=at)
+    await _record(conn, data, via=via, keep=known is not None)
     fact = SuppressedData(address=address, channel=channel, reason="unsubscribed", at=at, person=person)
     told = AddressSuppressed(source="/afterhello/intake", time=at, subject=str(person), data=fact)
     await outbox.add(conn, [told])
-    data = ActedData(act="stop", person=person, channel=channel, at=at)
-    await _record(conn, data, via=via, keep=known is not None)
     return True
 
 

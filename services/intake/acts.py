@@ -123,6 +123,15 @@ async def done(conn: Connection, about: About, *, via: Via) -> bool:
     await conn.execute(
         "UPDATE connections SET last_touch_at = greatest(last_touch_at, $2) WHERE id = $1", about.connection, at
     )
+    await conn.execute(
+        """
+        UPDATE meetings m SET promise_kept_at = $2, revision = m.revision + 1
+          FROM follow_ups f
+         WHERE f.id = $1 AND f.playbook = 'keep-promise' AND m.id = f.meeting AND m.promise_kept_at IS NULL
+        """,
+        about.follow_up,
+        at,
+    )
     await _record(conn, _data("done", about, at), nudge=about.nudge, via=via)
     return True
 
@@ -149,7 +158,7 @@ async def stop_connection(conn: Connection, about: About, *, via: Via) -> bool:
     if known and await _is_stopped(conn, about.connection):
         return False
     await stops.stop_connection(conn, person=about.person, connection=about.connection)
-    # The act tells the others; the revision only keeps later changes of the meetings in order.
+    # The act tells the others; the revision keeps later changes of the meetings in order.
     await conn.execute(
         """
         UPDATE meetings SET state = 'stopped', revision = revision + 1

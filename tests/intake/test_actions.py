@@ -189,6 +189,20 @@ async def test_done_is_a_touch_an_act_and_an_event(site: Site) -> None:
     assert await stops_of(site.pool, what) == []
 
 
+async def test_done_about_a_promise_means_that_it_was_kept(site: Site) -> None:
+    kept, other = await logged(site.pool), await logged(site.pool, email="bob@school.example")
+    async with site.pool.acquire() as conn:
+        told = [follow_up_changed(kept, playbook="keep-promise").data, follow_up_changed(other).data]
+        await timeline.keep_follow_ups(conn, told)
+
+    for what in (kept, other):
+        await site.press(site.act_link(what), "done")
+
+    rows = await site.pool.fetch("SELECT id, promise_kept_at FROM meetings")
+    done_at = await site.pool.fetchval("SELECT at FROM acts WHERE follow_up = $1", kept.follow_up)
+    assert {row["id"]: row["promise_kept_at"] for row in rows} == {kept.meeting: done_at, other.meeting: None}
+
+
 async def test_done_pressed_many_times_at_once_is_one_act(site: Site) -> None:
     what = await logged(site.pool)
 

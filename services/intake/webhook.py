@@ -121,7 +121,8 @@ class Webhook:
             log.exception("source.sealed_with_another_key", source=str(reached.source.id))
             raise Problem(503, "Not available for the moment", headers={"Retry-After": "60"}) from None
         if True not in [provider.verify(headers, raw, key) for key in keys]:
-            raise _unproven()
+            # Standard Webhooks signs text. Who sends another encoding would look for the fault in the signature.
+            raise _unproven() if _is_utf8(raw) else bad_body("is not UTF-8")
 
     async def _store(
         self, received: Received, submission: Submission, reached: Reached, traceparent: str
@@ -176,3 +177,11 @@ def _unproven() -> Problem:
     return Problem(
         401, "The path or the signature is not right", headers={"WWW-Authenticate": 'Signature realm="hooks"'}
     )
+
+
+def _is_utf8(raw: bytes) -> bool:
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True

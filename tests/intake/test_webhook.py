@@ -255,6 +255,13 @@ async def test_broken_json_of_a_known_sender_is_kept_and_of_a_stranger_not(intak
     assert await intake.stored() == {"submissions": 1}
 
 
+async def test_another_encoding_is_told_as_such_and_not_as_a_wrong_signature(intake: Intake) -> None:
+    for provider, kept in (("standard", 0), ("typeform", 1)):  # the former's signature is of text, so proves nothing
+        answer = await (await intake.source(provider)).send('{"notes": "é"}'.encode("latin-1"))
+        assert (answer.status, (await answer.json())["errors"][0]["problem"]) == (400, "is not UTF-8")
+        assert await intake.count("submissions") == kept
+
+
 @pytest.mark.parametrize(
     ("headers", "status"),
     [

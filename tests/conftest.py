@@ -56,12 +56,21 @@ def servers(pytestconfig: pytest.Config) -> Path:
     return pytestconfig.stash[FOLDER]
 
 
-@pytest.fixture
-async def database_url(servers: Path) -> AsyncIterator[str]:
-    """A fresh database, with all schemas migrated."""
+@pytest.fixture(scope="session")
+async def databases(servers: Path) -> AsyncIterator[postgres.Databases]:
+    """Where this worker's databases come from."""
     server = postgres.server(servers)
-    async with postgres.fresh_database(server, postgres.template(servers)) as url:
-        yield url
+    databases = postgres.Databases(server, postgres.template(servers))
+    yield databases
+    await databases.close()
+
+
+@pytest.fixture
+async def database_url(databases: postgres.Databases) -> AsyncIterator[str]:
+    """An empty database of one's own, with all schemas migrated."""
+    url = await databases.take()
+    yield url
+    await databases.give_back(url)
 
 
 @pytest.fixture

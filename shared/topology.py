@@ -157,18 +157,21 @@ async def _bind(channel: AbstractChannel, queue: str, exchange: str, routing_key
 
 
 async def _find(connection: AbstractConnection, topology: Topology) -> None:
-    channel = await connection.channel()
-    name = topology.prefix
-    try:
-        for name in (topology.prefix, topology.dead):
-            await channel.declare_exchange(name, passive=True, timeout=CALL_SECONDS)
-        for name in topology.queues():
-            await channel.declare_queue(name, passive=True, timeout=CALL_SECONDS)
-    except ChannelNotFoundEntity as error:
-        raise TryAgain(
-            f"the broker has no {name!r} and this user may not make it: run `afterhello migrate` with one who may"
-        ) from error
-    await channel.close()
+    """Look for all of it. What this user may not even look at (RabbitMQ 4 refuses that too) belongs to others."""
+    for name in (topology.prefix, topology.dead, *topology.queues()):
+        channel = await connection.channel()  # one for each: a refusal closes it
+        try:
+            if name in topology.queues():
+                await channel.declare_queue(name, passive=True, timeout=CALL_SECONDS)
+            else:
+                await channel.declare_exchange(name, passive=True, timeout=CALL_SECONDS)
+        except ChannelAccessRefused:
+            continue
+        except ChannelNotFoundEntity as error:
+            raise TryAgain(
+                f"the broker has no {name!r} and this user may not make it: run `afterhello migrate` with one who may"
+            ) from error
+        await channel.close()
 
 
 def in_words(error: BaseException) -> str:

@@ -80,9 +80,9 @@ async def claim(
     return attempts, ended + len(changes)
 
 
-async def end_too_late(conn: Connection, *, now: datetime, limit: int) -> int:
+async def end_too_late(conn: Connection, *, now: datetime, limit: int, ours: Collection[UUID]) -> int:
     """End what has waited too long, on whatever channel and though it be paused; return how many."""
-    changes = await store.too_late(conn, now=now, limit=limit)
+    changes = await store.too_late(conn, now=now, limit=limit, ours=ours)
     await record(conn, changes, now)
     for change in changes:
         log.info("delivery.gated", nudge=str(change.nudge), state=change.state, reason=change.reason)

@@ -17,7 +17,7 @@ from services.notifier.channels.receipt import Receipt
 from services.notifier.claim import Attempt, Rules, claim, end_too_late
 from services.notifier.gate import Go, Verdict, gate
 from services.notifier.record import Crashed, Ended, Recorder
-from shared import db, metrics
+from shared import db, metrics, stops
 from shared.db import UNAVAILABLE, Connection, Pool, is_unavailable
 from shared.poll import poll
 
@@ -49,7 +49,7 @@ class Deliveries:
         self._clock = clock
         self._sending: dict[UUID, asyncio.Task[None]] = {}  # by token
         self._on: Counter[str] = Counter()  # sends under way on each channel
-        self._recorder = Recorder(pool, retry_delays=rules.retry_delays, clock=clock, recorded=wake.set)
+        self._recorder = Recorder(pool, retry_delays=rules.retry_delays, clock=clock, comes_again=wake.set)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Send until `stop` is set, then let what is under way come to its end."""
@@ -67,7 +67,7 @@ class Deliveries:
         attempts: list[Attempt] = []
         async with self._pool.acquire(timeout=5) as conn, conn.transaction():
             now = await self._clock(conn)
-            ended = await end_too_late(conn, now=now, limit=ENDED_AT_ONCE)
+            ended = await end_too_late(conn, now=now, limit=ENDED_AT_ONCE, ours=self._ours())
             troubled = {trouble.name for trouble in await store_channels.troubles(conn, now=now)}
             for name, channel in self._channels.items():
                 metrics.channel_paused.labels(channel=name).set(name in troubled)
@@ -104,9 +104,9 @@ class Deliveries:
 
     def _room(self, channel: str) -> int:
         """How many to claim now: none until it is worth a step."""
-        slots = self._channels[channel].slots
-        room = AHEAD * slots - self._on[channel]
-        return room if room >= slots else 0
+        all_of_it = AHEAD * self._channels[channel].slots
+        room = all_of_it - self._on[channel]
+        return room if 2 * room >= all_of_it else 0
 
     def _ours(self) -> set[UUID]:
         return self._sending.keys() | self._recorder.tokens
@@ -204,18 +204,19 @@ class _LastLook:
         return may_begin
 
     async def _look(self, conn: Connection) -> bool:
-        token = self._attempt.token
-        now = await self._clock(conn)
-        standing = await store_standing.standing(conn, self._attempt.delivery, now)
-        if await store_attempts.held(conn, token) is None:
-            self.lost = True
-            return False
-        verdict = gate(self._attempt.delivery.nudge, standing, now=now, daily_cap=self._rules.daily_cap)
+        delivery = self._attempt.delivery
+        found = await stops.standing(
+            conn,
+            person=delivery.nudge.recipient.id,
+            connections=[one.connection for one in delivery.nudge.follow_ups],
+        )
+        now = await self._clock(conn)  # after any stop that had to be waited for
+        standing = (await store_standing.with_stops(conn, [delivery], found, now))[delivery.id]
+        verdict = gate(delivery.nudge, standing, now=now, daily_cap=self._rules.daily_cap)
         if isinstance(verdict, Go) and verdict.follow_ups == self._attempt.nudge.follow_ups:
-            # The clock again: a stop may have been waited for, and this send begins after it.
-            now = await self._clock(conn)
-            await store_attempts.begin(conn, token, now=now, until=now + self._rules.send_lease)
-            return True
+            until = now + self._rules.send_lease
+            self.lost = not await store_attempts.begin(conn, self._attempt.token, now=now, until=until)
+            return not self.lost
         self.verdict = verdict
         return False
 

@@ -59,12 +59,12 @@ class Recorder:
         *,
         retry_delays: Sequence[timedelta],
         clock: Callable[[Connection], Awaitable[datetime]],
-        recorded: Callable[[], None],
+        comes_again: Callable[[], None],
     ) -> None:
         self._pool = pool
         self._retry_delays = retry_delays
         self._clock = clock
-        self._recorded = recorded
+        self._comes_again = comes_again
         self._waiting: list[Ended] = []
         self._some = asyncio.Event()
         self._writing = asyncio.Lock()
@@ -105,7 +105,8 @@ class Recorder:
                     await self._singly(batch)
                 done = {ended.token for ended in batch}
                 self._waiting = [ended for ended in self._waiting if ended.token not in done]
-                self._recorded()
+                if any(not isinstance(ended.result, Receipt) or ended.result.outcome != "sent" for ended in batch):
+                    self._comes_again()  # perhaps sooner than anybody looks
             self._some.clear()
 
     async def _singly(self, batch: Sequence[Ended]) -> None:

@@ -89,32 +89,26 @@ async def due(
     return [delivery(row) for row in rows]
 
 
-async def too_late(conn: Connection, *, now: datetime, limit: int) -> list[Change]:
+async def too_late(conn: Connection, *, now: datetime, limit: int, ours: Collection[UUID]) -> list[Change]:
     """Lock what has waited too long, on whatever channel, and return how it ends.
 
     What has been tried fails for the reason of its last attempt; the rest is skipped.
     """
     rows = await conn.fetch(
         """
-        SELECT nudge_id, reason
-          FROM deliveries
-         WHERE state = 'queued' AND lease IS NULL AND too_late_after < $1
-         ORDER BY too_late_after
+        SELECT d.nudge_id, d.reason, d.lease, (SELECT a.phase FROM attempts a WHERE a.token = d.lease) AS phase
+          FROM deliveries d
+         WHERE d.state = 'queued' AND d.too_late_after < $1
+           AND (d.lease IS NULL OR (d.next_attempt_at <= $1 AND d.lease <> ALL ($3::uuid[])))
+         ORDER BY d.too_late_after
          LIMIT $2
-           FOR UPDATE SKIP LOCKED
+           FOR UPDATE OF d SKIP LOCKED
         """,
         now,
         limit,
+        list(ours),
     )
-    return [
-        Change(
-            nudge=row["nudge_id"],
-            token=None,
-            state="failed" if row["reason"] else "skipped",
-            reason=row["reason"] or "expired",
-        )
-        for row in rows
-    ]
+    return [_ended_too_late(row) for row in rows]
 
 
 async def queued(conn: Connection, *, people: Collection[UUID] = (), addresses: Collection[str] = ()) -> list[Delivery]:
@@ -229,4 +223,16 @@ def delivery(row: Record) -> Delivery:
         next_attempt_at=row["next_attempt_at"],
         lease=row["lease"],
         phase=row["phase"],
+    )
+
+
+def _ended_too_late(row: Record) -> Change:
+    begun = row["phase"] == "data"  # by somebody who then died: it may have arrived
+    reason = "unknown" if begun else row["reason"]
+    return Change(
+        nudge=row["nudge_id"],
+        token=row["lease"],
+        state="failed" if reason else "skipped",
+        reason=reason or "expired",
+        outcome=None if row["lease"] is None else "unknown" if begun else "aborted",
     )

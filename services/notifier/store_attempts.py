@@ -4,14 +4,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from services.notifier.store import WAITING, Delivery, delivery
 from shared.db import Connection
-
-
-async def held(conn: Connection, token: UUID) -> Delivery | None:
-    """Lock and return the delivery that this lease holds; None when another has taken it over, or it is gone."""
-    row = await conn.fetchrow(WAITING + " WHERE d.lease = $1 FOR UPDATE OF d", token)
-    return None if row is None else delivery(row)
 
 
 async def lease(
@@ -44,17 +37,18 @@ async def lease(
     return {row["nudge_id"]: row["message_id"] for row in rows}
 
 
-async def begin(conn: Connection, token: UUID, *, now: datetime, until: datetime) -> None:
-    """Put on record that the send of this attempt begins."""
-    await conn.execute(
+async def begin(conn: Connection, token: UUID, *, now: datetime, until: datetime) -> bool:
+    """Put on record that the send of this attempt begins; False when another has taken it over, or it is gone."""
+    status: str = await conn.execute(
         """
-        WITH begun AS (UPDATE attempts SET phase = 'data', data_at = $2 WHERE token = $1)
-        UPDATE deliveries SET next_attempt_at = $3 WHERE lease = $1
+        WITH ours AS (UPDATE deliveries SET next_attempt_at = $3 WHERE lease = $1 RETURNING lease)
+        UPDATE attempts a SET phase = 'data', data_at = $2 FROM ours WHERE a.token = ours.lease
         """,
         token,
         now,
         until,
     )
+    return status == "UPDATE 1"
 
 
 async def extend(conn: Connection, tokens: Collection[UUID], duration: timedelta) -> None:

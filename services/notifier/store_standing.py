@@ -25,68 +25,64 @@ class Suppression:
 
 async def standings(conn: Connection, deliveries: Sequence[Delivery], now: datetime) -> dict[UUID, Standing]:
     """Return what is known now about each delivery's person, address and follow-ups. Stops may be added meanwhile."""
+    if not deliveries:
+        return {}
     found = await stops.known(
         conn,
         people=list({delivery.nudge.recipient.id for delivery in deliveries}),
         connections=list({one.connection for delivery in deliveries for one in delivery.nudge.follow_ups}),
     )
-    return await _standings(conn, deliveries, found, now)
+    return await with_stops(conn, deliveries, found, now)
 
 
-async def standing(conn: Connection, delivery: Delivery, now: datetime) -> Standing:
-    """Return what is known about this delivery; until the transaction ends nobody can add a stop for its person."""
-    found = await stops.standing(
-        conn,
-        person=delivery.nudge.recipient.id,
-        connections=[one.connection for one in delivery.nudge.follow_ups],
-    )
-    return (await _standings(conn, [delivery], found, now))[delivery.id]
-
-
-async def _standings(
+async def with_stops(
     conn: Connection, deliveries: Sequence[Delivery], found: Sequence[stops.Stop], now: datetime
 ) -> dict[UUID, Standing]:
-    people = list({delivery.nudge.recipient.id for delivery in deliveries})
-    acts = await conn.fetch(
-        "SELECT follow_up, act, at FROM acts WHERE follow_up = ANY ($1::uuid[])",
-        [one.id for delivery in deliveries for one in delivery.nudge.follow_ups],
-    )
-    refused = await conn.fetch(
-        "SELECT address, channel FROM suppressions WHERE address = ANY ($1::text[])",
-        list({delivery.nudge.recipient.address.lower() for delivery in deliveries}),
-    )
-    gone = await erased(conn, people)
-    sent = await conn.fetch(
+    """Return what else is known about each delivery beside these stops."""
+    rows = await conn.fetch(
         """
-        SELECT nudge_id, person, sent_at, lease IS NOT NULL AND next_attempt_at > $2 AS under_way
-          FROM deliveries
-         WHERE person = ANY ($1::uuid[]) AND (sent_at > $2 - interval '1 day' OR lease IS NOT NULL)
-         ORDER BY sent_at DESC
+        SELECT 'act' AS kind, follow_up AS id, act AS word, at
+          FROM acts WHERE follow_up = ANY ($1::uuid[])
+         UNION ALL
+        SELECT 'suppressed', NULL, channel || ' ' || address, at
+          FROM suppressions WHERE address = ANY ($2::text[])
+         UNION ALL
+        SELECT 'erased', person, NULL, at
+          FROM erased WHERE person = ANY ($3::uuid[])
+         UNION ALL
+        SELECT 'sent', person, NULL, sent_at
+          FROM deliveries WHERE person = ANY ($3::uuid[]) AND sent_at > $4::timestamptz - interval '1 day'
+         UNION ALL
+        SELECT 'under way', person, nudge_id::text, next_attempt_at
+          FROM deliveries WHERE person = ANY ($3::uuid[]) AND lease IS NOT NULL AND next_attempt_at > $4
+         ORDER BY at DESC
         """,
-        people,
+        [one.id for delivery in deliveries for one in delivery.nudge.follow_ups],
+        list({delivery.nudge.recipient.address.lower() for delivery in deliveries}),
+        list({delivery.nudge.recipient.id for delivery in deliveries}),
         now,
     )
-    suppressed = {(row["address"], row["channel"]) for row in refused}
-    known = {row["follow_up"]: Act(act=row["act"], at=row["at"]) for row in acts}
-    left: dict[UUID, list[datetime]] = defaultdict(list)
-    busy: dict[UUID, set[UUID]] = defaultdict(set)
-    for row in sent:
-        if row["sent_at"] is not None:
-            left[row["person"]].append(row["sent_at"])
-        elif row["under_way"]:
-            busy[row["person"]].add(row["nudge_id"])
-    standings = {}
-    for delivery in deliveries:
-        person = delivery.nudge.recipient.id
-        standings[delivery.id] = Standing(
+    acts = {row["id"]: Act(act=row["word"], at=row["at"]) for row in rows if row["kind"] == "act"}
+    suppressed = {row["word"] for row in rows if row["kind"] == "suppressed"}
+    gone = {row["id"] for row in rows if row["kind"] == "erased"}
+    sent: dict[UUID, list[datetime]] = defaultdict(list)
+    under_way: dict[UUID, set[str]] = defaultdict(set)
+    for row in rows:
+        if row["kind"] == "sent":
+            sent[row["id"]].append(row["at"])
+        elif row["kind"] == "under way":
+            under_way[row["id"]].add(row["word"])
+    return {
+        delivery.id: Standing(
             stops=found,
-            acts=known,
-            suppressed=(delivery.nudge.recipient.address.lower(), delivery.nudge.channel) in suppressed,
-            erased=person in gone,
-            sent=left[person],
-            under_way=len(busy[person] - {delivery.id}),
+            acts=acts,
+            suppressed=f"{delivery.nudge.channel} {delivery.nudge.recipient.address.lower()}" in suppressed,
+            erased=delivery.nudge.recipient.id in gone,
+            sent=sent[delivery.nudge.recipient.id],
+            under_way=len(under_way[delivery.nudge.recipient.id] - {str(delivery.id)}),
         )
-    return standings
+        for delivery in deliveries
+    }
 
 
 async def keep_acts(conn: Connection, acted: Sequence[ActedData]) -> None:

@@ -6,11 +6,13 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from uuid import UUID, uuid4
+from typing import Literal
+from uuid import uuid4
 
 import pytest
 from structlog.testing import capture_logs
 
+from services.notifier import store_channels
 from services.notifier.channels.smtp_connections import Timeouts
 from shared import db, stops
 from shared.db import Pool
@@ -345,27 +347,17 @@ async def states_only(pool: Pool) -> list[str]:
 
 @pytest.mark.parametrize("seed", range(5))
 async def test_a_stop_at_any_moment_is_followed_by_no_send(notifier_pool: Pool, smtp: Scripted, seed: int) -> None:
+    """Stops race with the stages of their own mail; what had not begun when the stop was answered never does."""
     dice = random.Random(seed)
-    batch = [nudge_due(recipient=recipient(address=f"p{n}@school.example")) for n in range(60)]
-    await receive(notifier_pool, batch)
+    batch = {f"p{n}@school.example": nudge_due(recipient=recipient(address=f"p{n}@school.example")) for n in range(60)}
+    await receive(notifier_pool, list(batch.values()))
+    moments = {address: dice.choice(["before", "rcpt", "rcpt", "data", "dot", "never"]) for address in batch}
+    begun_at_the_stop: dict[str, int] = {}
+    stopping: list[asyncio.Task[None]] = []
 
-    async def slowly() -> None:
-        await asyncio.sleep(dice.uniform(0, 0.01))
-
-    class Slow(asyncio.Event):
-        async def wait(self) -> bool:  # type: ignore[override]
-            await slowly()
-            return True
-
-    smtp.decide = lambda stage, _: Slow() if stage in {"mail", "rcpt", "data", "dot"} else None
-    notifiers = [Notifier(notifier_pool, smtp.url) for _ in range(2)]
-    halt = asyncio.Event()
-    running = [asyncio.create_task(notifier.deliveries.run(halt)) for notifier in notifiers]
-    begun_at_the_stop: dict[UUID, int] = {}
-
-    async def stop(due: NudgeDue) -> None:
-        await asyncio.sleep(dice.uniform(0, 0.6))
-        person, connection = due.data.recipient.id, due.data.follow_ups[0].connection
+    async def stop(address: str) -> None:
+        data = batch[address].data
+        person, connection = data.recipient.id, data.follow_ups[0].connection
         async with notifier_pool.acquire() as conn:
             async with conn.transaction():
                 if dice.random() < 0.5:
@@ -373,26 +365,40 @@ async def test_a_stop_at_any_moment_is_followed_by_no_send(notifier_pool: Pool, 
                 else:
                     await stops.stop_connection(conn, person=person, connection=connection)
             # The stop has been answered. What is on record as begun by now is all that may ever arrive.
-            begun_at_the_stop[due.data.nudge] = await conn.fetchval(
-                "SELECT count(*) FROM attempts WHERE nudge_id = $1 AND phase = 'data'", due.data.nudge
+            begun_at_the_stop[address] = await conn.fetchval(
+                "SELECT count(*) FROM attempts WHERE nudge_id = $1 AND phase = 'data'", data.nudge
             )
 
-    await asyncio.gather(*(stop(due) for due in batch))
+    class Shortly(asyncio.Event):
+        async def wait(self) -> Literal[True]:
+            await asyncio.sleep(dice.uniform(0, 0.01))
+            return True
+
+    def decide(stage: str, address: str) -> asyncio.Event | None:
+        if moments.get(address) == stage:
+            moments[address] = "stopped"
+            stopping.append(asyncio.create_task(stop(address)))
+        return Shortly() if stage in {"mail", "rcpt", "data", "dot"} else None
+
+    smtp.decide = decide
+    for address in [address for address, moment in moments.items() if moment == "before"]:
+        await stop(address)
+    notifiers = [Notifier(notifier_pool, smtp.url) for _ in range(2)]
+    halt = asyncio.Event()
+    running = [asyncio.create_task(notifier.deliveries.run(halt)) for notifier in notifiers]
 
     async def all_ended() -> bool:
         return "queued" not in await states_only(notifier_pool)
 
     await until(all_ended, seconds=60)
     halt.set()
-    await asyncio.gather(*running)
-    arrived = Counter(mail.recipient for mail in smtp.received)
-    begun = Counter(smtp.begun)
-    for n, due in enumerate(batch):
-        address = f"p{n}@school.example"
-        assert begun[address] == arrived[address] == begun_at_the_stop[due.data.nudge], f"seed {seed}"
-        expected = ("sent", None) if arrived[address] else ("skipped", "stopped")
-        assert await state(notifier_pool, due.data) == expected
-    assert 0 < len(arrived) < 60, "the stops must come in the middle"
+    await asyncio.gather(*running, *stopping)
+    arrived, begun = Counter(mail.recipient for mail in smtp.received), Counter(smtp.begun)
+    for address, due in batch.items():
+        may = begun_at_the_stop.get(address, 1)
+        assert begun[address] == arrived[address] == may, f"seed {seed}, {address}, stopped at {moments[address]}"
+        assert await state(notifier_pool, due.data) == (("sent", None) if may else ("skipped", "stopped"))
+    assert {0, 1} == set(begun_at_the_stop.values())
 
 
 async def test_a_follow_up_done_while_its_nudge_is_under_way_is_left_out(notifier_pool: Pool, smtp: Scripted) -> None:
@@ -457,6 +463,24 @@ async def test_what_is_too_late_ends_though_its_channel_is_stopped(notifier_pool
     await notifier.work()
     assert await state(notifier_pool, due.data) == ("failed", "login")
     assert await state(notifier_pool, untried.data) == ("skipped", "expired")
+
+
+@pytest.mark.parametrize(("stage", "end"), [("rcpt", ("skipped", "expired")), ("dot", ("failed", "unknown"))])
+async def test_what_somebody_died_over_ends_when_it_is_too_late_though_its_channel_is_stopped(
+    notifier_pool: Pool, smtp: Scripted, stage: str, end: tuple[str, str]
+) -> None:
+    due = await queued(notifier_pool)
+    smtp.answer(stage, HANG)
+    first, second = Notifier(notifier_pool, smtp.url), Notifier(notifier_pool, smtp.url)
+    await first.deliveries.step()
+    await until(lambda: smtp.waits_at(stage))
+    await first.die()
+    async with notifier_pool.acquire() as conn:
+        await store_channels.stop(conn, "email", "login", await db.now(conn))
+    second.clock.ahead = 25 * HOUR
+    await second.work()
+    assert await state(notifier_pool, due.data) == end
+    assert None not in await attempts(notifier_pool, due.data)
 
 
 async def test_it_sleeps_until_the_next_attempt_and_is_woken_by_what_is_new(

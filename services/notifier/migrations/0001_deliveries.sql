@@ -35,7 +35,7 @@ CREATE TABLE deliveries (
 CREATE INDEX deliveries_next_attempt_at ON deliveries (channel, next_attempt_at, nudge_id) WHERE state = 'queued';
 CREATE UNIQUE INDEX deliveries_lease ON deliveries (lease) WHERE lease IS NOT NULL;
 -- What has become too late, though its channel is paused.
-CREATE INDEX deliveries_too_late_after ON deliveries (too_late_after) WHERE state = 'queued' AND lease IS NULL;
+CREATE INDEX deliveries_too_late_after ON deliveries (too_late_after) WHERE state = 'queued';
 -- An act, a stop, a suppression or an erasure ends what is queued of a person or an address.
 CREATE INDEX deliveries_person ON deliveries (person);
 CREATE INDEX deliveries_queued_address ON deliveries (lower(address)) WHERE state = 'queued';

@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -45,6 +44,19 @@ after = "4 seconds"
 playbook = "check-in"
 """
 STEPS: Final = 3
+# Long enough between its two nudges for the first to be sent, recorded and known everywhere.
+PAUSING_PLAN: Final = """\
+title = "A plan with a pause"
+ignore_quiet_hours = true
+
+[[steps]]
+after = "0 seconds"
+playbook = "say-hello"
+
+[[steps]]
+after = "6 seconds"
+playbook = "check-in"
+"""
 SETTLED: Final = """
     SELECT NOT EXISTS (SELECT FROM intake.outbox)
        AND NOT EXISTS (SELECT FROM scheduler.outbox)
@@ -139,10 +151,6 @@ class Installation:
         """What arrived (for one owner), oldest first."""
         return [mail for mail in self.mailbox.read(self.mailbox.ids()[::-1]) if owner in {None, mail.to}]
 
-    def message_ids(self) -> Counter[str]:
-        """How often each mail arrived."""
-        return Counter(re.findall(r"(?im)^message-id: *(\S+)", mail.raw)[0] for mail in self.mails())
-
     async def mails_arrive(self, count: int, owner: str | None = None, *, seconds: float = 40) -> None:
         """Wait for so many mails; say what the services said when they do not come."""
         try:
@@ -209,6 +217,7 @@ async def _surroundings(
     plans = folder / "plans"
     plans.mkdir()
     (plans / "quick.toml").write_text(QUICK_PLAN)
+    (plans / "pausing.toml").write_text(PAUSING_PLAN)
     mailbox = Mailbox(folder / "mailbox")
     (port,) = free_ports(1)
     async with smtp_server(mailbox) as smtp_port, aiohttp.ClientSession() as client:
@@ -239,6 +248,11 @@ def free_ports(count: int) -> list[int]:
     for one in sockets:
         one.close()
     return ports
+
+
+def message_id(mail: Mail) -> str:
+    """The mail's Message-ID, with its brackets."""
+    return str(re.findall(r"(?im)^message-id: *(\S+)", mail.raw)[0])
 
 
 def response(owner: str) -> bytes:

@@ -252,7 +252,8 @@ async def test_later_tells_for_how_long(site: Site) -> None:
         what = await logged(site.pool, email=f"ada{n}@school.example")
         answer = await site.press(site.act_link(what), "later", **fields)
         assert answer.status == 200
-        assert "You put this off" in answer.text
+        how_long = f"until {day:%A}, {day.day} {day:%B}" if fields.get("until") else f"for {fields['for']}"
+        assert f"You put this off {how_long}" in answer.text
 
     told = [event.data for event in await site.told() if isinstance(event, FollowUpActed)]
     assert [(data.act, data.span, data.until) for data in told] == [("later", span, day) for _, span, day in cases]

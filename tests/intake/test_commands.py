@@ -337,11 +337,12 @@ async def test_a_rotated_secret_counts_beside_the_old_one_until_that_ends(
 
     second = (await in_thread(run, "source", "rotate", "club", "--json")).json["secret"]
     assert await live() == [second, added["secret"]]
-    # The one before it had a day left: rotating in a hurry ends that, and never lengthens it.
-    third = (await in_thread(run, "source", "rotate", "Club", "--secret", "third", "--overlap", "1 second")).out
-    assert "third" in third
+    await in_thread(run, "source", "rotate", "Club", "--secret", "third", "--overlap", "1 second")
+    fourth = await in_thread(run, "source", "rotate", "Club", "--secret", "fourth")
+    assert "fourth" in fourth.out
+    # Rotating in a hurry ends what came before it, and rotating at leisure later does not bring that back.
     await intake_pool.execute("UPDATE source_keys SET ends_at = ends_at - interval '1 second'")
-    assert await live() == ["third"]
+    assert await live() == ["fourth", "third"]
 
     assert (await in_thread(run, "source", "rotate", "Club", "--overlap", "soon")).status == 2
 

@@ -192,11 +192,13 @@ async def _stopped(conn: Connection, stops: Sequence[tuple[Stop, UUID]], people:
     if not concerned:
         return []
     might = [*await store.waiting_of(conn, concerned), *await store.suppressed_of(conn, concerned)]
-    logged_at = await store.logged_at(conn, might)
+    meetings = await store.meetings(conn, {one.meeting_id for one in might})
     return [
         kept.ended(one, "stopped")
         for one in might
-        if any(planning.stops_it(stop, one, people[one.person_id], logged_at[one.meeting_id]) for stop, _ in stops)
+        if any(
+            planning.stops_it(stop, one, people[one.person_id], meetings[one.meeting_id].logged_at) for stop, _ in stops
+        )
     ]
 
 

@@ -114,14 +114,6 @@ async def waiting_of(conn: Connection, people: Collection[UUID]) -> list[FollowU
     )
 
 
-async def logged_at(conn: Connection, follow_ups: Sequence[FollowUp]) -> dict[UUID, datetime]:
-    """Return when the meeting of each of these follow-ups was logged, by meeting."""
-    rows = await conn.fetch(
-        "SELECT id, logged_at FROM meetings WHERE id = ANY ($1::uuid[])", list({one.meeting_id for one in follow_ups})
-    )
-    return {row["id"]: row["logged_at"] for row in rows}
-
-
 async def suppressed_of(conn: Connection, people: Collection[UUID]) -> list[FollowUp]:
     """Return what these people do not get because their address was suppressed."""
     return await _fetch(

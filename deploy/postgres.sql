@@ -2,6 +2,7 @@
 -- with psql; it can be run again, which sets the passwords anew:
 --   docker compose up -d postgres && docker compose exec postgres psql -d afterhello -f /docker-entrypoint-initdb.d/afterhello.sql
 \set ON_ERROR_STOP on
+SET client_min_messages = warning;
 \getenv owner_password OWNER_PASSWORD
 \getenv intake_password INTAKE_PASSWORD
 \getenv scheduler_password SCHEDULER_PASSWORD

@@ -5,6 +5,7 @@ Servers are started by whoever first needs one, are shared by all workers of the
 
 import secrets
 import shutil
+import signal
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -33,6 +34,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if given:
         config.stash[FOLDER] = Path(given["servers"])
     else:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # else the servers would stay behind
         config.stash[FOLDER] = Path(tempfile.mkdtemp(prefix="afterhello-tests-"))
         config.stash[FOLDER].chmod(0o711)  # root's PostgreSQL runs as somebody else, who must get through
 

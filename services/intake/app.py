@@ -29,7 +29,6 @@ log = structlog.get_logger()
 SERVICE: Final = "intake"
 PORT: Final = 8080
 RELAY_LOOKS_EVERY_SECONDS: Final = 5.0  # also when nothing woke it
-RETRIES_LOOK_EVERY_SECONDS: Final = 5.0
 CONNECTIONS: Final = 12
 
 
@@ -70,9 +69,6 @@ async def run(
     async def consume() -> None:
         await bus.consume(SERVICE, [route.event.type for route in ROUTES], receive)
 
-    async def retry(stop: asyncio.Event) -> None:
-        await poll("intake retries", receive.later, stop=stop, wake=asyncio.Event(), idle=RETRIES_LOOK_EVERY_SECONDS)
-
     try:
         await serve(
             Service(
@@ -87,7 +83,6 @@ async def run(
                     ("wake", until_stopped(lambda: listen(dsn, SERVICE, {"outbox": wake}))),
                     ("relay", relay),
                     ("consumer", until_stopped(consume)),
-                    ("retries", retry),
                     ("gauges", metrics.keep_fresh(lambda: _count(pool))),
                 ),
             ),

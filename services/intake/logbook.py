@@ -79,7 +79,7 @@ async def _owner(
         **meeting.wishes(given),
     )
     kept = (await store.keep_owner(conn, fresh, zone_from)).person
-    if kept.id == fresh.id:
+    if kept.revision == (known.person.revision if known else 1):
         return kept, []
     return kept, [PersonChanged(time=now, subject=str(kept.id), data=PersonData(person=kept))]
 

@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 from structlog.testing import capture_logs
 
-from services.notifier import store_channels
+from services.notifier import store, store_channels
 from services.notifier.channels.smtp_connections import Timeouts
 from shared import db, stops
 from shared.db import Pool
@@ -173,6 +173,27 @@ async def test_c19_while_the_database_is_away_the_record_is_tried_again_and_the_
     assert await attempts(notifier_pool, due.data) == ["sent"]
 
 
+async def test_c19_what_was_sent_and_is_not_yet_recorded_is_not_claimed_again(
+    notifier_pool: Pool, smtp: Scripted, database_url: str
+) -> None:
+    due = await queued(notifier_pool)
+    hold = asyncio.Event()
+    smtp.answer("dot", hold)
+    async with proxy(database_url) as between, pool_at(between.url) as pool:
+        notifier = Notifier(pool, smtp.url)
+        await notifier.deliveries.step()
+        await until(lambda: smtp.waits_at("dot"))
+        between.refuse()
+        hold.set()
+        await asyncio.gather(*notifier.deliveries._sending.values())
+        between.accept()
+        notifier.clock.ahead = 5 * MINUTE  # the lease has run out
+        assert await notifier.deliveries.step() == 0
+        await notifier.deliveries.finish(5)
+    assert len(smtp.received) == 1
+    assert await attempts(notifier_pool, due.data) == ["sent"]
+
+
 async def test_without_the_database_nothing_begins(notifier_pool: Pool, smtp: Scripted, database_url: str) -> None:
     due = await queued(notifier_pool)
     hold = asyncio.Event()
@@ -300,6 +321,27 @@ async def test_t06_who_wakes_after_the_dot_cannot_overwrite_what_another_recorde
     assert [state for _, state, _ in await told_states(notifier_pool, due.data)] == ["queued", "queued", "sent"]
 
 
+async def test_t06_who_wakes_while_another_sends_leaves_the_end_to_the_other(
+    notifier_pool: Pool, smtp: Scripted
+) -> None:
+    due = await queued(notifier_pool)
+    first, second = asyncio.Event(), asyncio.Event()
+    smtp.answer("dot", first, second)
+    asleep, other = Notifier(notifier_pool, smtp.url), Notifier(notifier_pool, smtp.url)
+    await asleep.deliveries.step()
+    await until(lambda: len(smtp.received) == 1)
+    other.clock.ahead = 2 * MINUTE
+    await other.deliveries.step()
+    await until(lambda: len(smtp.received) == 2)
+    first.set()
+    await asleep.deliveries.finish(5)
+    assert await state(notifier_pool, due.data) == ("queued", "unknown")
+    second.set()
+    await other.deliveries.finish(5)
+    assert await state(notifier_pool, due.data) == ("sent", None)
+    assert await attempts(notifier_pool, due.data) == ["unknown", "sent"]
+
+
 async def test_a_lease_is_held_on_to_while_a_send_is_slow(notifier_pool: Pool, smtp: Scripted) -> None:
     due = await queued(notifier_pool)
     hold = asyncio.Event()
@@ -324,6 +366,16 @@ async def test_a_lease_is_held_on_to_while_a_send_is_slow(notifier_pool: Pool, s
     assert await attempts(notifier_pool, due.data) == ["sent"]
 
 
+async def test_two_claims_at_once_take_different_deliveries(notifier_pool: Pool) -> None:
+    await receive(notifier_pool, [nudge_due() for _ in range(6)])
+    async with notifier_pool.acquire() as one, notifier_pool.acquire() as two, one.transaction(), two.transaction():
+        now = await db.now(one)
+        taken = [await store.due(conn, "email", now=now, limit=3) for conn in (one, two, one)]
+        assert [len(some) for some in taken] == [3, 3, 3]
+        ids = [{delivery.id for delivery in some} for some in taken]
+        assert not ids[0] & ids[1] and ids[0] == ids[2]
+
+
 async def test_two_notifiers_at_once_send_each_nudge_once(notifier_pool: Pool, smtp: Scripted) -> None:
     batch = [nudge_due() for _ in range(300)]
     await receive(notifier_pool, batch)
@@ -339,6 +391,7 @@ async def test_two_notifiers_at_once_send_each_nudge_once(notifier_pool: Pool, s
     await asyncio.gather(*running)
     assert len(smtp.received) == 300
     assert len({mail.message["Message-ID"] for mail in smtp.received}) == 300
+    assert await notifier_pool.fetchval("SELECT count(*) FROM attempts") == 300
 
 
 async def states_only(pool: Pool) -> list[str]:

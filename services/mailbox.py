@@ -63,7 +63,7 @@ class Mailbox:
 
     def keep(self, content: bytes, *, sender: str, to: str) -> UUID:
         """Put the mail safely on disk, with the envelope before it as a mail server does, and return its id."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         mail_id = new_id()
         path = self._path(mail_id)
         with path.with_suffix(".new").open("wb") as file:

@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # at run time imported where used: `plan preview` needs none of it, and people wait for it
@@ -83,4 +84,8 @@ def show(rows: Sequence[Mapping[str, Any]], *, as_json: bool, empty: str) -> Non
 
 def show_json(value: object) -> None:
     """Print any value as indented JSON; instants and ids as text."""
-    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    print(json.dumps(value, indent=2, ensure_ascii=False, default=_as_text))
+
+
+def _as_text(value: object) -> str:
+    return value.isoformat().replace("+00:00", "Z") if isinstance(value, date) else str(value)

@@ -143,10 +143,7 @@ def _looked_for(lines: Mapping[str, Placed], field: str) -> str:
             return " (as set for this source)"
 
 
-HINTS: Final = {
-    "owner.email": "Your email",
-    "contact.name": "Who did you meet?",
-}
+HINTS: Final = {"owner.email": "Your email", "contact.name": "Who did you meet?"}
 
 
 def _hint(field: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -24,6 +25,10 @@ from shared.signing import Box
 from shared.web import application, runner
 
 PLANNER = Plans.read(None)
+TYPEFORM = (Path(__file__).parent / "payloads" / "typeform" / "form_response.json").read_bytes()
+KNOWN_ANSWER = "sha256=VsvwNrh0fT5VWF+05H3azXZXJyFkhHTtONMxIVm6PZ4="
+NAME = {"contact.name": "readable_ref_short_text"}
+ONE_MEETING = {"submissions": 1, "people": 1, "connections": 1, "meetings": 1, "outbox": 1}
 
 
 @asynccontextmanager

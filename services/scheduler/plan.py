@@ -10,7 +10,7 @@ from uuid import UUID, uuid5
 
 from services.scheduler import plan_file, school_days, wall_time
 from services.scheduler.plan_file import Plan, PlanError, Playbook, Step
-from services.scheduler.school_days import SchoolDays
+from services.scheduler.school_days import NoSuchDay, Region, SchoolDays
 from services.scheduler.wall_time import Clock, Moment, Target
 from shared.events import Channel, FollowUp, Meeting, Person
 
@@ -117,7 +117,10 @@ def schedule(plan: Plan, clock: Clock, *, met_at: datetime, goal_at: datetime | 
 
 
 def clock_of(person: Person) -> Clock:
-    """Return a person's wall clock and wishes; raises `NoSuchTime` or `NoSuchDay` for what there is none of."""
+    """Return a person's wall clock and wishes; raises `NoSuchTime` when their zone is none.
+
+    A region nobody knows (any more) has no holidays: their follow-ups matter more than its.
+    """
     return Clock(
         zone=wall_time.zone(person.time_zone),
         send_at=person.send_at,
@@ -125,10 +128,18 @@ def clock_of(person: Person) -> Clock:
         quiet_to=person.quiet_to,
         school_days=SchoolDays(
             days=person.days,
-            holidays=school_days.region(person.holidays) if person.holidays else None,
+            holidays=_region(person.holidays),
             breaks=person.breaks,
+            or_never=True,
         ),
     )
+
+
+def _region(name: str | None) -> Region | None:
+    try:
+        return school_days.region(name) if name else None
+    except NoSuchDay:
+        return None
 
 
 def fact(planned: PlannedFollowUp, meeting: Meeting, person: UUID) -> FollowUp:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import lru_cache
+from itertools import count
 from typing import Final
 
 import holidays
@@ -67,6 +68,9 @@ class SchoolDays:
     days: Sequence[Weekday] = WEEKDAYS[:5]
     holidays: Region | None = None
     breaks: Sequence[Break] = ()
+    # When no day is wanted at all: whether the last there is will do. What is planned for it waits, in effect, for
+    # other wishes; whoever only asks for dates is told instead.
+    or_never: bool = False
 
     def wants(self, day: date) -> bool:
         """Whether this day is one of theirs, no holiday, and in no break."""
@@ -96,4 +100,7 @@ class SchoolDays:
             if day in {date.min, date.max}:
                 break
             day += step
-        raise NoSuchDay(f"no day {'before' if backwards else 'after'} {day} is wanted: see days, holidays and breaks")
+        if not self.or_never:
+            raise NoSuchDay(f"no day {'before' if backwards else 'after'} {day} is wanted: see days, holidays, breaks")
+        for n in count():
+            yield LAST + timedelta(days=n)

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from dateutil.relativedelta import relativedelta
 
-from services.scheduler.school_days import SchoolDays
+from services.scheduler.school_days import LAST, SchoolDays
 from shared.events import Window
 
 # `shared` has taken the system's files away from zoneinfo, so these are the names of the pinned tzdata package alone.
@@ -243,7 +243,9 @@ def _counted(anchor: datetime, by: Offset, clock: Clock, *, times: int, at: time
         case "school day":
             step = timedelta(days=1 if count > 0 else -1)
             days = clock.wanted_days(day + step, backwards=count < 0)
-            return Target(day=next(islice(days, abs(count) - 1, None)), at=at)
+            found = next(islice(days, abs(count) - 1, None))
+            # Who wants no day gets it never; should they want one again, it must not be counted from then.
+            return Target(day=found if found < LAST else day + count * timedelta(days=1), at=at)
         case "day":
             shift = relativedelta(days=count)
         case "week":

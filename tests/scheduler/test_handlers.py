@@ -11,6 +11,7 @@ from services.scheduler.plan import Plans
 from shared.db import Pool
 from shared.events import (
     AddressSuppressed,
+    Break,
     ErasedData,
     Event,
     FollowUpChanged,
@@ -196,6 +197,23 @@ async def test_what_catches_up_moves_with_the_clock_and_not_back_into_the_past(s
     await receive(scheduler_pool, person_changed(owner, time_zone="America/Los_Angeles", send_at=time(16)))
     assert await states(scheduler_pool) == ["past", "waiting", "waiting"]
     assert (await rows(scheduler_pool))[1]["due_at"] == at("2026-10-21 16:00", "America/Los_Angeles")
+
+
+async def test_a_region_nobody_knows_has_no_holidays(scheduler_pool: Pool) -> None:
+    owner = person(holidays="US-ZZ")
+    await receive(scheduler_pool, meeting_logged(owner=owner), person_changed(owner, holidays="XX", send_at=time(9)))
+    assert [row["local_time"].hour for row in await rows(scheduler_pool)] == [9, 9, 9]
+
+
+async def test_who_wants_no_day_at_all_waits_for_other_wishes(scheduler_pool: Pool) -> None:
+    never = (Break(first=date(2026, 1, 1), last=date(9999, 12, 31)),)
+    owner = person(breaks=never, send_at=time(22))
+    await receive(scheduler_pool, meeting_logged(owner=owner, plan="conference"))
+    assert set(await states(scheduler_pool)) == {"waiting"}
+    assert {row["local_time"].year for row in await rows(scheduler_pool)} == {2400}
+    await receive(scheduler_pool, person_changed(owner, breaks=()))
+    assert {row["local_time"].year for row in await rows(scheduler_pool)} == {2026, 2027}
+    await assert_told(scheduler_pool)
 
 
 async def test_a_plan_nobody_knows_is_a_dead_letter_and_its_neighbours_are_planned(scheduler_pool: Pool) -> None:

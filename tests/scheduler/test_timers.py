@@ -261,6 +261,13 @@ async def test_a_step_goes_by_the_persons_channel_when_its_own_reaches_them_not(
     assert [nudge.channel for nudge in await nudges(scheduler_pool)] == ["email"]
 
 
+async def test_a_region_that_is_no_more_keeps_nobody_waiting(scheduler_pool: Pool) -> None:
+    await planned(scheduler_pool, logged(person(**NEVER_QUIET)), logged(person(email="b@school.example")))
+    await scheduler_pool.execute("UPDATE recipients SET facts = jsonb_set(facts, '{holidays}', '\"XX-1\"')")
+    await make_due(scheduler_pool, now())
+    assert await fire(scheduler_pool) == 6
+
+
 async def test_a_stop_and_a_step_at_once_end_each_follow_up_once(scheduler_pool: Pool) -> None:
     await many(scheduler_pool, 50)
     people = [row["id"] for row in await scheduler_pool.fetch("SELECT id FROM recipients")]

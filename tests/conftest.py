@@ -18,6 +18,7 @@ from pydantic import SecretStr
 from shared import db
 from shared.db import Pool
 from tests.servers import postgres, rabbitmq, shared_by_workers
+from tests.servers.smtp import mailbox, smtp  # noqa: F401 - fixtures
 
 FOLDER: Final = pytest.StashKey[Path]()
 

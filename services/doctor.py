@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from typing import Annotated, Final
 
 import asyncpg
@@ -20,21 +21,39 @@ from shared.command import Failed, database_errors_in_words, show_json
 from shared.db import Connection
 from shared.settings import Settings, SettingsError
 
-ALONE_NEEDS: Final = ("database_url", "amqp_url", "smtp_url", "mail_from", "public_url", "secret_key")
+NEEDS: Final = {
+    "intake": ("database_url", "amqp_url", "public_url", "secret_key"),
+    "scheduler": ("database_url", "amqp_url"),
+    "notifier": ("database_url", "amqp_url", "smtp_url", "mail_from", "public_url", "secret_key"),
+}
 CLOCKS_MAY_DIFFER: Final = timedelta(seconds=2)
 OUTBOX_MAY_WAIT: Final = timedelta(minutes=1)
 # A mail goes out only after we recorded that it does: a record that a power cut takes back is a mail sent twice.
 SAFE_SETTINGS: Final = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": ""}
 
 
-def doctor(json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False) -> None:
+class Service(StrEnum):
+    """The services that may run alone."""
+
+    intake = "intake"
+    scheduler = "scheduler"
+    notifier = "notifier"
+
+
+def doctor(
+    service: Annotated[
+        Service | None,
+        typer.Option(envvar="SERVICE", help="Look for the settings of this one alone; default: of all three."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+) -> None:
     """Look at everything this installation needs and say in sentences what is wrong and what to do next.
 
     \b
     Changes nothing and sends nothing. Reads the same settings as the services.
     Exit status: 0 when all is well, 1 when something is wrong.
     """
-    findings = asyncio.run(examine())
+    findings = asyncio.run(examine(service.value if service else None))
     if json:
         show_json([asdict(finding) for finding in findings])
     else:
@@ -48,8 +67,8 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="Print the findings
         raise typer.Exit(1)
 
 
-async def examine() -> list[Finding]:
-    """Return a finding for everything looked at, wrong or not."""
+async def examine(service: str | None = None) -> list[Finding]:
+    """Return a finding for everything looked at, wrong or not; of the settings, those this service needs."""
     if wrong := _wrong_settings():
         return wrong
     try:
@@ -58,7 +77,7 @@ async def examine() -> list[Finding]:
         return [_named(str(error))]
     # Only the single services need a broker; without one it is the all-in-one that is being set up.
     in_parts = config.amqp_url is not None
-    findings = _settings(config, in_parts=in_parts)
+    findings = _settings(config, service, in_parts=in_parts)
     findings += await _database(config)
     findings += await reach.broker(config)
     findings += await reach.mail(config)
@@ -85,16 +104,18 @@ def _named(message: str) -> Finding:
     return Finding(check=name, ok=False, says=problem.strip(), do="mend it in the environment: nothing starts before")
 
 
-def _settings(config: Settings, *, in_parts: bool) -> list[Finding]:
+def _settings(config: Settings, service: str | None, *, in_parts: bool) -> list[Finding]:
     if not in_parts:
         where = f"files in {config.data_dir}, bus inside the process"
         return [Finding(check="settings", ok=True, says=f"for `afterhello run`: AMQP_URL is not set; {where}")]
-    missing = [name.upper() for name in ALONE_NEEDS if not getattr(config, name)]
+    needed = NEEDS[service] if service else NEEDS["notifier"]  # who needs all there is
+    missing = [name.upper() for name in needed if not getattr(config, name)]
     if missing:
         do = "set them, or NAME_FILE, in the environment of every service; deploy/env.example explains each"
         return [Finding(check="settings", ok=False, says=f"not set: {', '.join(missing)}", do=do)]
-    keys = f"{len(config.secret_key)} key{'s' if len(config.secret_key) > 1 else ''} in SECRET_KEY, long enough"
-    return [Finding(check="settings", ok=True, says=f"all that the services need is set; {keys}")]
+    whom = f"`afterhello {service}` needs" if service else "the services need"
+    keys = f"; {len(config.secret_key)} in SECRET_KEY, long enough" if config.secret_key else ""
+    return [Finding(check="settings", ok=True, says=f"all that {whom} is set{keys}")]
 
 
 async def _database(config: Settings) -> list[Finding]:

@@ -34,6 +34,8 @@ async def broker(config: Settings) -> list[Finding]:
 async def mail(config: Settings) -> list[Finding]:
     """Whether the mail server answers as SMTP_URL demands: encrypted, and with the login. Sends nothing."""
     running = standalone.find(config.data_dir)
+    if config.smtp_url is None and config.amqp_url is not None:
+        return []  # of a service that sends nothing
     if config.smtp_url is None:
         where = "the mailbox of `afterhello run`" + (f", at {running.public_url}/mailbox" if running else "")
         return [Finding(check="mail", ok=True, says=f"SMTP_URL is not set: mails go to {where}")]
@@ -67,7 +69,11 @@ async def public_url(config: Settings, *, in_parts: bool) -> list[Finding]:
     if config.public_url is None or (not in_parts and standalone.find(config.data_dir) is None):
         return []
     url = urlsplit(config.public_url)
-    if in_parts and url.scheme != "https" and url.hostname not in {"localhost", "127.0.0.1", "::1"}:
+    is_own = url.hostname in {"localhost", "127.0.0.1", "::1"}
+    if in_parts and is_own:
+        says = f"{config.public_url} leads every reader to their own machine: good for trying things out alone"
+        return [Finding(check="PUBLIC_URL", ok=True, says=says)]
+    if in_parts and url.scheme != "https":
         do = "put a proxy with a certificate before intake (profile `tls`) and write https:// in PUBLIC_URL"
         return [Finding(check="PUBLIC_URL", ok=False, says="the links in nudges are not encrypted", do=do)]
     try:

@@ -209,8 +209,11 @@ async def test_a_queue_that_was_deleted_is_declared_and_consumed_again(
         await relay_all(intake_pool, bus)
         await until(lambda: scheduler.has_once(events[:1]))
 
-        async with channel(rabbit_url) as admin:
-            await admin.queue_delete(Topology(bus_prefix).queue("scheduler"))
+        names = Topology(bus_prefix)
+        async with channel(rabbit_url) as admin:  # deleted and made anew before the consumer's channel has noticed
+            await admin.queue_delete(names.queue("scheduler"))
+            arguments = names.queues()[names.queue("scheduler")]
+            await admin.declare_queue(names.queue("scheduler"), durable=True, arguments=arguments)
         await add(intake_pool, events[1:])
         await relay_all(intake_pool, bus)
 

@@ -141,6 +141,7 @@ async def test_a_copy_of_what_is_kept_neither_counts_nor_runs_again(
 
     [letter] = await letters(scheduler_pool)
     assert letter.attempts == 1
+    assert len(handlers.calls) == 1 + 1 + 9  # once alone; of its copies only the batches they came in
 
 
 async def test_an_attempt_in_which_the_process_dies_counts(

@@ -206,8 +206,8 @@ async def test_what_expired_alone_is_named_by_the_next_nudge_unless_it_was_stopp
 async def test_catching_up_at_night_waits_for_the_morning(scheduler_pool: Pool) -> None:
     quiet = person(time_zone="UTC", quiet_from=_clock(-1), quiet_to=_clock(+2))
     await planned(scheduler_pool, logged(quiet))
-    await receive(scheduler_pool, logged(quiet, plan="demo"))  # which waits for nothing
     first = (await rows(scheduler_pool))[0]
+    await receive(scheduler_pool, logged(quiet, plan="demo"))  # which waits for nothing
     await make_due(scheduler_pool, now() - timedelta(hours=3))
 
     await fire(scheduler_pool)

@@ -46,6 +46,13 @@ UNAVAILABLE: Final = (
 
 T = TypeVar("T")
 
+# What a wrong DATABASE_URL raises: waiting changes nothing about it.
+REFUSED: Final = (
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.ClientConfigurationError,
+)
+
 
 def is_unavailable(error: BaseException) -> bool:
     """Return whether the database was away. A value that fits no column is an `InterfaceError` too, and is a bug."""
@@ -203,6 +210,8 @@ async def wait_for_schema(pool: Pool, schema: str) -> None:
         try:
             async with pool.acquire(timeout=5) as conn:
                 return await check_schema(conn, schema)
+        except REFUSED as error:
+            raise WrongSchema(f"DATABASE_URL: the database refuses it: {error}") from error
         except UNAVAILABLE as error:
             log.warning("database.waiting", schema=schema, error=type(error).__name__)
             await asyncio.sleep(0.5)

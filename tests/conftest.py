@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final
 
+import hypothesis
 import pytest
 import structlog
 from pydantic import SecretStr
@@ -21,6 +22,12 @@ from tests.servers import postgres, rabbitmq, shared_by_workers
 from tests.servers.smtp import mailbox, smtp  # noqa: F401 - fixtures
 
 FOLDER: Final = pytest.StashKey[Path]()
+
+# How fast a test is says how busy the machine is, not whether the code is right.
+hypothesis.settings.register_profile(
+    "afterhello", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("afterhello")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -164,3 +164,14 @@ async def test_the_shipped_migrations_apply_to_an_empty_database_and_are_complet
     async with db.connect(database_url, schema=schema) as conn:
         await db.check_schema(conn, schema)
     assert await db.migrate(database_url, schema) == []
+
+
+async def test_a_database_that_refuses_us_is_not_waited_for(database_url: str) -> None:
+    no_such_database = database_url.replace("/afterhello_", "/nothing_")
+    no_such_mode = f"{database_url}{'&' if '?' in database_url else '?'}sslmode=what"
+    for url in (no_such_database, no_such_mode):
+        pool = await db.open_pool(url, schema="intake")
+        async with asyncio.timeout(10):
+            with pytest.raises(WrongSchema, match=r"^DATABASE_URL: the database refuses it: "):
+                await db.wait_for_schema(pool, "intake")
+        pool.terminate()

@@ -24,8 +24,9 @@ END_OTHERS: Final = """
       FROM pg_stat_activity
      WHERE datname = current_database() AND pid <> pg_backend_pid()
     """
+APPLIED: Final = " UNION ALL ".join(f"SELECT '{s}', name, sha256 FROM {s}.schema_migrations" for s in db.SCHEMAS)
 # Everything that a migration can change, and rows that it inserted: such a table could not simply be emptied.
-SHAPE: Final = """
+SHAPE: Final = f"""
     SELECT (SELECT array[count(*), max(oid::bigint)] FROM pg_class),
            (SELECT md5(string_agg(relname || coalesce(relacl::text, ''), ',' ORDER BY oid)) FROM pg_class),
            (SELECT md5(string_agg(a::text, ',' ORDER BY attrelid, attnum)) FROM pg_attribute a WHERE attrelid > 16384),
@@ -33,7 +34,8 @@ SHAPE: Final = """
            (SELECT array[count(*), max(oid::bigint)] FROM pg_proc),
            (SELECT array[count(*), max(oid::bigint)] FROM pg_trigger),
            (SELECT md5(string_agg(n::text, ',' ORDER BY oid)) FROM pg_namespace n),
-           (SELECT count(*) FROM pg_db_role_setting)
+           (SELECT count(*) FROM pg_db_role_setting),
+           (SELECT md5(string_agg(applied::text, ',' ORDER BY applied::text)) FROM ({APPLIED}) applied)
     """
 OURS: Final = f"""
     SELECT format('%I.%I', nspname, relname) AS name, c.oid
@@ -94,7 +96,10 @@ class Databases:
         name = urlsplit(url).path.lstrip("/")
         async with _connected(at_database(self._server_url, name)) as conn:
             await conn.execute(END_OTHERS)
-            is_reusable = await conn.fetchrow(SHAPE) == self._shape
+            try:
+                is_reusable = await conn.fetchrow(SHAPE) == self._shape
+            except asyncpg.UndefinedTableError:
+                is_reusable = False
             if is_reusable:
                 await conn.execute(EMPTY)
         if is_reusable:

@@ -23,7 +23,12 @@ Handler = Callable[[Connection, Sequence[E], datetime], Awaitable[None]]
 # consumer ever started waits for it.
 CONSUMERS: Final[dict[str, frozenset[str]]] = {
     "intake": frozenset(
-        {events.FollowUpChanged.type, events.DeliveryChanged.type, events.AddressSuppressed.type},
+        {
+            events.FollowUpChanged.type,
+            events.DeliveryChanged.type,
+            events.AddressSuppressed.type,
+            events.AddressRestored.type,
+        }
     ),
     "scheduler": frozenset(
         {
@@ -33,10 +38,19 @@ CONSUMERS: Final[dict[str, frozenset[str]]] = {
             events.PersonErased.type,
             events.FollowUpActed.type,
             events.AddressSuppressed.type,
+            events.AddressRestored.type,
+            events.ConnectionTouched.type,
+            events.PromptWanted.type,
         }
     ),
     "notifier": frozenset(
-        {events.NudgeDue.type, events.FollowUpActed.type, events.PersonErased.type, events.AddressSuppressed.type}
+        {
+            events.NudgeDue.type,
+            events.FollowUpActed.type,
+            events.PersonErased.type,
+            events.AddressSuppressed.type,
+            events.AddressRestored.type,
+        }
     ),
 }
 RETRY_IDLE_SECONDS: Final = 5.0

@@ -25,6 +25,7 @@ MeetingState = Literal["active", "paused", "stopped", "cancelled"]
 FollowUpState = Literal["waiting", "nudged", "done", "stopped", "skipped", "expired"]
 NudgeState = Literal["queued", "sent", "skipped", "failed", "delivered", "bounced"]
 Act = Literal["done", "later", "stop"]
+Touch = Literal["done", "replied", "logged"]
 
 
 def new_id() -> UUID:
@@ -98,6 +99,7 @@ class Meeting(Facts):
     revision: int
     connection: UUID
     state: MeetingState = "active"
+    state_reason: Literal["cancelled", "no-show"] | None = None  # of a cancelled one
     plan: str
     logged_at: AwareDatetime
     met_at: AwareDatetime
@@ -153,12 +155,13 @@ class DueFollowUp(Facts):
     logged_at: AwareDatetime
     met_at: AwareDatetime
     goal_at: AwareDatetime | None = None
-    contact: Contact
+    contact: Contact | None = None  # nobody yet: a prompt asks the owner whom they met
     event: Gathering = Gathering()
     notes: str | None = None
     topics: tuple[str, ...] = ()
     promise: str | None = None
     document: str | None = None
+    form_url: str | None = None  # of a prompt: where the meetings are logged, filled in as far as we know
 
 
 class MissedFollowUp(Facts):
@@ -168,7 +171,7 @@ class MissedFollowUp(Facts):
     playbook: str
     due_at: AwareDatetime
     connection: UUID
-    contact: Contact
+    contact: Contact | None = None
 
 
 class Window(Facts):
@@ -211,6 +214,34 @@ class SuppressedData(Facts):
     reason: str
     at: AwareDatetime
     person: UUID | None = None
+
+
+class RestoredData(Facts):
+    """An address that may be written to again: its suppression, and a stop of everything of this person, are over."""
+
+    address: str
+    channel: Channel
+    at: AwareDatetime
+    person: UUID | None = None
+
+
+class TouchData(Facts):
+    """A real contact of an owner with the person they met."""
+
+    person: UUID
+    connection: UUID
+    at: AwareDatetime
+    how: Touch
+
+
+class PromptData(Facts):
+    """A gathering that is over: its host is asked whom they met."""
+
+    prompt: UUID  # the same for the same gathering, however often it is told
+    owner: Person
+    event: Gathering
+    ended_at: AwareDatetime
+    form_url: str
 
 
 class FollowUpData(Facts):
@@ -297,6 +328,24 @@ class AddressSuppressed(Event):
     data: SuppressedData
 
 
+class AddressRestored(Event):
+    type = "afterhello.address.restored.v1"
+    source: str = "/afterhello/notifier"  # intake emits it too, when somebody wants to hear from us again
+    data: RestoredData
+
+
+class ConnectionTouched(Event):
+    type = "afterhello.connection.touched.v1"
+    source: str = "/afterhello/intake"
+    data: TouchData
+
+
+class PromptWanted(Event):
+    type = "afterhello.prompt.wanted.v1"
+    source: str = "/afterhello/intake"
+    data: PromptData
+
+
 class FollowUpChanged(Event):
     type = "afterhello.follow_up.changed.v1"
     source: str = "/afterhello/scheduler"
@@ -324,6 +373,9 @@ EVENTS: Final[dict[str, type[Event]]] = {
         PersonErased,
         FollowUpActed,
         AddressSuppressed,
+        AddressRestored,
+        ConnectionTouched,
+        PromptWanted,
         FollowUpChanged,
         NudgeDue,
         DeliveryChanged,

@@ -2,11 +2,14 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from shared import events
 from shared.events import (
     ActedData,
+    AddressRestored,
+    ConnectionTouched,
     Contact,
     DueFollowUp,
     FollowUpActed,
@@ -17,7 +20,12 @@ from shared.events import (
     NudgeData,
     NudgeDue,
     Person,
+    PromptData,
+    PromptWanted,
     Recipient,
+    RestoredData,
+    Touch,
+    TouchData,
 )
 
 
@@ -128,3 +136,29 @@ def acted(act: events.Act = "done", **given: Any) -> FollowUpActed:
     fields: dict[str, Any] = {"act": act, "person": events.new_id(), "at": datetime.now(UTC)}
     data = ActedData(**fields | given)
     return FollowUpActed(time=data.at, subject=str(data.follow_up or data.connection or data.person), data=data)
+
+
+def touched(connection: UUID, how: Touch = "replied", **given: Any) -> ConnectionTouched:
+    """Return the event of a real contact."""
+    fields: dict[str, Any] = {"person": events.new_id(), "at": datetime.now(UTC)}
+    data = TouchData(connection=connection, how=how, **fields | given)
+    return ConnectionTouched(time=data.at, subject=str(connection), data=data)
+
+
+def restored(address: str, **given: Any) -> AddressRestored:
+    """Return the event of an address that may be written to again."""
+    data = RestoredData(**{"address": address, "channel": "email", "at": datetime.now(UTC)} | given)
+    return AddressRestored(time=data.at, subject=str(data.person or data.channel), data=data)
+
+
+def prompt_wanted(**given: Any) -> PromptWanted:
+    """Return the event of a video call that is over."""
+    fields: dict[str, Any] = {
+        "prompt": events.new_id(),
+        "owner": person(),
+        "event": gathering(name="Robotics SIG", kind="sig", hashtag=None),
+        "ended_at": LOGGED_AT,
+        "form_url": "https://hello.school.example/log?event.name=Robotics+SIG",
+    }
+    data = PromptData(**fields | given)
+    return PromptWanted(time=data.ended_at, subject=str(data.prompt), data=data)

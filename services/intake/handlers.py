@@ -6,7 +6,7 @@ from datetime import datetime
 from services.intake import timeline
 from shared.bus import on
 from shared.db import Connection
-from shared.events import AddressSuppressed, DeliveryChanged, FollowUpChanged
+from shared.events import AddressRestored, AddressSuppressed, DeliveryChanged, FollowUpChanged
 
 
 async def keep_follow_ups(conn: Connection, events: Sequence[FollowUpChanged], now: datetime) -> None:
@@ -27,8 +27,15 @@ async def keep_suppressed(conn: Connection, events: Sequence[AddressSuppressed],
     await timeline.keep_suppressed(conn, [event.data for event in events])
 
 
+async def keep_restored(conn: Connection, events: Sequence[AddressRestored], now: datetime) -> None:
+    """Show whose address may be written to again."""
+    del now
+    await timeline.keep_restored(conn, [event.data for event in events])
+
+
 ROUTES = (
     on(FollowUpChanged, keep_follow_ups),
     on(DeliveryChanged, keep_nudges),
     on(AddressSuppressed, keep_suppressed),
+    on(AddressRestored, keep_restored),
 )

@@ -9,7 +9,7 @@ from datetime import datetime
 from uuid import UUID
 
 from shared.db import Connection
-from shared.events import DeliveryData, FollowUp, FollowUpData, SuppressedData
+from shared.events import DeliveryData, FollowUp, FollowUpData, RestoredData, SuppressedData
 
 # Planned and queued are what is going to happen; what somebody did is in `acts`, said in the moment it was done.
 NOTHING_HAPPENED = ("waiting", "queued", "done")
@@ -75,6 +75,9 @@ async def timeline(conn: Connection, meeting_id: UUID) -> list[dict[str, object]
             UNION ALL
             SELECT s.at, 4, 'suppressed', s.channel, s.reason
               FROM meeting m JOIN suppressed s ON s.person = m.person AND s.at >= m.logged_at
+            UNION ALL
+            SELECT s.restored_at, 5, 'restored', s.channel, NULL
+              FROM meeting m JOIN suppressed s ON s.person = m.person AND s.restored_at >= m.logged_at
         )
         SELECT at, what, nullif(concat_ws(': ', about, reason), '') AS detail FROM lines ORDER BY at, place, what
         """,
@@ -172,7 +175,8 @@ async def keep_suppressed(conn: Connection, suppressed: Sequence[SuppressedData]
                              OR (new.channel <> 'email' AND p.phone = new.address)
          ORDER BY new.address, new.channel, new.at DESC
             ON CONFLICT (address, channel) DO UPDATE
-           SET person = coalesce(excluded.person, s.person), reason = excluded.reason, at = excluded.at
+           SET person = coalesce(excluded.person, s.person), reason = excluded.reason, at = excluded.at,
+               restored_at = NULL
          WHERE s.at < excluded.at
         """,
         [fact.address.lower() for fact in suppressed],
@@ -180,6 +184,21 @@ async def keep_suppressed(conn: Connection, suppressed: Sequence[SuppressedData]
         [fact.person for fact in suppressed],
         [fact.reason for fact in suppressed],
         [fact.at for fact in suppressed],
+    )
+
+
+async def keep_restored(conn: Connection, restored: Sequence[RestoredData]) -> None:
+    """Keep since when these addresses may be written to again."""
+    await conn.execute(
+        """
+        UPDATE suppressed s
+           SET restored_at = given.at
+          FROM unnest($1::text[], $2::text[], $3::timestamptz[]) AS given (address, channel, at)
+         WHERE (s.address, s.channel) = (given.address, given.channel) AND s.at <= given.at
+        """,
+        [fact.address.lower() for fact in restored],
+        [fact.channel for fact in restored],
+        [fact.at for fact in restored],
     )
 
 

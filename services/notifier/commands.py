@@ -13,7 +13,7 @@ from services.notifier.store_standing import Suppression
 from shared import db, outbox, wake
 from shared.command import Refused, connection, show, show_json
 from shared.db import Connection
-from shared.events import AddressSuppressed, SuppressedData
+from shared.events import AddressRestored, AddressSuppressed, RestoredData, SuppressedData
 from shared.events import Channel as ChannelName
 
 T = TypeVar("T")
@@ -105,7 +105,17 @@ def remove(
 ) -> None:
     """Let an address be written to again, for instance because its owner asked for it."""
     known = _known(channel)
-    removed = _do(lambda conn: store_standing.unsuppress(conn, address.strip(), known))
+
+    async def work(conn: Connection) -> bool:
+        async with conn.transaction():
+            if not await store_standing.unsuppress(conn, address.strip(), known):
+                return False
+            now = await db.now(conn)
+            data = RestoredData(address=address.strip(), channel=known, at=now)
+            await outbox.add(conn, [AddressRestored(time=now, subject=known, data=data)])
+            return True
+
+    removed = _do(work)
     if not removed:
         raise Refused(f"{address.strip()} is not suppressed on {known}")
     if json:

@@ -15,6 +15,7 @@ from shared import outbox, wake
 from shared.bus import on
 from shared.db import Connection
 from shared.events import (
+    AddressRestored,
     AddressSuppressed,
     DeliveryChanged,
     DeliveryData,
@@ -61,6 +62,12 @@ async def suppress_addresses(conn: Connection, events: Sequence[AddressSuppresse
     await _end_what_must_not_go(conn, queued, now)
 
 
+async def restore_addresses(conn: Connection, events: Sequence[AddressRestored], now: datetime) -> None:
+    """Let these addresses be written to again; what has ended meanwhile has ended."""
+    del now
+    await store_standing.restore(conn, [event.data for event in events])
+
+
 async def forget_people(conn: Connection, events: Sequence[PersonErased], now: datetime) -> None:
     """Delete everything about these people; what waited for them is skipped."""
     people = {event.data.person for event in events}
@@ -73,6 +80,7 @@ ROUTES = (
     on(NudgeDue, queue_nudges),
     on(FollowUpActed, apply_acts),
     on(AddressSuppressed, suppress_addresses),
+    on(AddressRestored, restore_addresses),
     on(PersonErased, forget_people),
 )
 

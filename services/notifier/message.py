@@ -16,7 +16,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
 from services.notifier.plain import for_header, one_line, several_lines, web_address
-from shared.events import DueFollowUp, Gathering, NudgeData
+from shared.events import Contact, DueFollowUp, Gathering, MissedFollowUp, NudgeData
 from shared.links import Acting, Leaving, Links
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
@@ -68,7 +68,7 @@ def mail(nudge: NudgeData, links: Links, *, now: datetime) -> Mail:
         "locale": nudge.recipient.locale if re.fullmatch(r"[A-Za-z0-9-]{2,20}", nudge.recipient.locale) else "en",
         "greeting": f"Hello {name}," if name else "Hello,",
         "missed": [
-            {"name": _name(missed.contact.name), "what": _what(missed.playbook), "when": _when(missed.due_at, zone)}
+            {"name": _name_of(missed), "what": _what(missed.playbook), "when": _when(missed.due_at, zone)}
             for missed in nudge.missed
         ],
         "leave_url": leave_url,
@@ -77,7 +77,7 @@ def mail(nudge: NudgeData, links: Links, *, now: datetime) -> Mail:
         subject=subject,
         text=_text(page, follow_ups, facts),
         html=_html(page, follow_ups, facts),
-        reply_to=_only({follow_up.contact.email for follow_up in follow_ups}),
+        reply_to=_only({follow_up.contact.email if follow_up.contact else None for follow_up in follow_ups}),
         leave_url=leave_url,
         thread=_only({follow_up.connection for follow_up in follow_ups}),
     )
@@ -102,10 +102,11 @@ def _html(page: dict[str, object], follow_ups: Sequence[DueFollowUp], facts: Seq
 
 
 def _subject(follow_ups: Sequence[DueFollowUp]) -> str:
-    first = follow_ups[0]
+    # A prompt stands behind the people there are; alone it has words of its own.
+    first = next((follow_up for follow_up in follow_ups if follow_up.contact), follow_ups[0])
     others = len({follow_up.connection for follow_up in follow_ups} - {first.connection})
     template = TEXT.get_template("_base/subject.txt") if others else _template(TEXT, first.playbook, "subject.txt")
-    name = for_header(first.contact.name, NAME_LIMIT) or "somebody"
+    name = for_header(_name_of(first), NAME_LIMIT)
     event = for_header(first.event.name or "", SUBJECT_LIMIT)
     for where in (event, ""):  # the event goes before the name does
         empty = template.render(name="", others=others, event=where).strip()
@@ -124,13 +125,13 @@ def _facts(follow_up: DueFollowUp, nudge: NudgeData, links: Links, zone: ZoneInf
             nudge=nudge.nudge,
         )
     )
-    contact = follow_up.contact
+    contact = follow_up.contact or Contact(name="")
     email, phone = one_line(contact.email or "", 254), one_line(contact.phone or "", 40)
     late = now - follow_up.due_at > LATE
     return {
-        "name": _name(contact.name),
+        "name": _name_of(follow_up),
         "event": one_line(follow_up.event.name or "", NAME_LIMIT),
-        "met": f"You met {_ago(follow_up.met_at, now, zone)}{_where(follow_up.event)}.",
+        "met": f"You met {_ago(follow_up.met_at, now, zone)}{_where(follow_up.event)}." if follow_up.contact else "",
         "late": f"This comes late: it was due {_when(follow_up.due_at, zone)}." if late else "",
         "promise": several_lines(follow_up.promise or "", 500),
         "notes": several_lines(follow_up.notes or "", 4000),
@@ -143,6 +144,7 @@ def _facts(follow_up: DueFollowUp, nudge: NudgeData, links: Links, zone: ZoneInf
         "links": [
             {"shown": one_line(link, 2000), "url": web_address(link)} for link in contact.links[:10] if link.strip()
         ],
+        "form_url": web_address(follow_up.form_url or ""),
         "done_url": f"{act}?act=done",
         "later_url": f"{act}?act=later",
         "stop_url": f"{act}?act=stop",
@@ -163,11 +165,15 @@ def _by_event(follow_ups: Sequence[DueFollowUp]) -> list[DueFollowUp]:
 def _peek(follow_ups: Sequence[DueFollowUp]) -> str:
     """What a mail program shows beside the subject: the promise, or the names."""
     promise = one_line(follow_ups[0].promise or "", 120)
-    return f"You promised: {promise}" if promise else _listed([_name(one.contact.name) for one in follow_ups[:5]])
+    return f"You promised: {promise}" if promise else _listed([_name_of(one) for one in follow_ups[:5]])
 
 
-def _name(name: str) -> str:
-    return one_line(name, NAME_LIMIT) or "somebody"
+def _name_of(one: DueFollowUp | MissedFollowUp) -> str:
+    """The contact's name; without a contact the name of what the owner hosted."""
+    if one.contact:
+        return one_line(one.contact.name, NAME_LIMIT) or "somebody"
+    event = one.event.name if isinstance(one, DueFollowUp) else None
+    return one_line(event or "", NAME_LIMIT) or "your meeting"
 
 
 def _what(playbook: str) -> str:

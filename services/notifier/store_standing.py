@@ -10,7 +10,7 @@ from services.notifier.gate import Act, Standing
 from services.notifier.store import Delivery
 from shared import stops
 from shared.db import Connection
-from shared.events import ActedData, ErasedData
+from shared.events import ActedData, ErasedData, RestoredData
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +112,10 @@ async def suppress(conn: Connection, suppressions: Sequence[Suppression]) -> lis
     rows = await conn.fetch(
         """
         INSERT INTO suppressions (address, channel, reason, at)
-        SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[]) AS s (address, channel, reason, at)
+        SELECT *
+          FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[]) AS s (address, channel, reason, at)
+         WHERE NOT EXISTS (
+                   SELECT FROM restored r WHERE (r.address, r.channel) = (s.address, s.channel) AND r.at >= s.at)
          ORDER BY 1, 2
             ON CONFLICT DO NOTHING
         RETURNING address, channel, reason, at
@@ -123,6 +126,28 @@ async def suppress(conn: Connection, suppressions: Sequence[Suppression]) -> lis
         [one.at for one in unique.values()],
     )
     return [Suppression(**row) for row in rows]
+
+
+async def restore(conn: Connection, restored: Sequence[RestoredData]) -> None:
+    """Let these addresses be written to again, unless they were suppressed since."""
+    latest = {(one.address.lower(), one.channel): one.at for one in sorted(restored, key=lambda one: one.at)}
+    given = [address for address, _ in latest], [channel for _, channel in latest], list(latest.values())
+    await conn.execute(
+        """
+        INSERT INTO restored AS r (address, channel, at)
+        SELECT * FROM unnest($1::text[], $2::text[], $3::timestamptz[]) AS given (address, channel, at) ORDER BY 1, 2
+            ON CONFLICT (address, channel) DO UPDATE SET at = greatest(r.at, excluded.at)
+        """,
+        *given,
+    )
+    await conn.execute(
+        """
+        DELETE FROM suppressions s
+         USING unnest($1::text[], $2::text[], $3::timestamptz[]) AS given (address, channel, at)
+         WHERE (s.address, s.channel) = (given.address, given.channel) AND s.at <= given.at
+        """,
+        *given,
+    )
 
 
 async def suppressions(conn: Connection) -> list[Suppression]:

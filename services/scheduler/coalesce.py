@@ -9,8 +9,20 @@ from uuid import UUID
 
 from services.scheduler import follow_up as kept
 from services.scheduler.follow_up import FollowUp
+from services.scheduler.prompt import Prompt
 from services.scheduler.wall_time import Clock
-from shared.events import Channel, DueFollowUp, Meeting, MissedFollowUp, NudgeData, Person, Recipient, Window, new_id
+from shared.events import (
+    Channel,
+    Contact,
+    DueFollowUp,
+    Meeting,
+    MissedFollowUp,
+    NudgeData,
+    Person,
+    Recipient,
+    Window,
+    new_id,
+)
 
 MISSED_A_NUDGE: Final = 100  # the newest; nobody reads a longer list, and a message has bounds
 
@@ -113,7 +125,7 @@ def _nudge(
                 playbook=one.playbook,
                 due_at=one.due_at,
                 connection=one.connection_id,
-                contact=meetings[one.meeting_id].contact,
+                contact=_contact(meetings[one.meeting_id]),
             )
             for one in sorted(missed, key=_in_order)[-MISSED_A_NUDGE:]
         ),
@@ -136,10 +148,15 @@ def _carried(one: FollowUp, meeting: Meeting) -> DueFollowUp:
         logged_at=meeting.logged_at,
         met_at=meeting.met_at,
         goal_at=meeting.goal_at,
-        contact=meeting.contact,
+        contact=_contact(meeting),
         event=meeting.event,
         notes=meeting.notes,
         topics=meeting.topics,
         promise=meeting.promise,
         document=meeting.document,
+        form_url=meeting.form_url if isinstance(meeting, Prompt) else None,
     )
+
+
+def _contact(meeting: Meeting) -> Contact | None:
+    return None if isinstance(meeting, Prompt) else meeting.contact

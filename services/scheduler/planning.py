@@ -13,7 +13,7 @@ from services.scheduler.wall_time import Clock
 from shared.events import ActedData, Channel, FollowUpState, Meeting, Person
 
 # Skipped for what the meeting was at the time: when the meeting changes, so may these.
-REVIVED: Final = ("past", "rescheduled", "cancelled")
+REVIVED: Final = ("past", "rescheduled", "cancelled", "no-show")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +24,7 @@ class Stop:
     id: UUID
     channel: str
     at: datetime
+    is_over: bool = False  # they want to hear from us again: it ended what it ended, and bars nothing new
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,13 +40,14 @@ class Standing:
             case "stopped":
                 return "stopped", None
             case "cancelled":
-                return "skipped", "cancelled"
+                return "skipped", meeting.state_reason or "cancelled"
         for stop in self.stops:
             ours = stop.id == (meeting.connection if stop.kind == "connection" else person.id)
             if ours and stop.channel in {"", channel} and meeting.logged_at <= stop.at:
                 return "stopped", None
         stopped_all = any(
-            stop.kind == "person" and stop.id == person.id and stop.channel in {"", channel} for stop in self.stops
+            stop.kind == "person" and stop.id == person.id and stop.channel in {"", channel} and not stop.is_over
+            for stop in self.stops
         )
         address = kept.address(person, channel)
         if stopped_all or address is None or (address.lower(), channel) in self.suppressed:

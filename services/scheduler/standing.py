@@ -6,7 +6,7 @@ from uuid import UUID
 
 from services.scheduler.planning import Standing, Stop
 from shared.db import Connection
-from shared.events import ActedData, ErasedData, Person, SuppressedData
+from shared.events import ActedData, ErasedData, Person, RestoredData, SuppressedData, TouchData
 
 # Taken shared by who plans and alone by who suppresses, so that neither misses what the other is about to add.
 SUPPRESSIONS: Final = 7302
@@ -16,11 +16,25 @@ async def against(conn: Connection, people: Collection[Person]) -> Standing:
     """Return what stands against writing to these people; no suppression comes in between until we are done."""
     await conn.execute("SELECT pg_advisory_xact_lock_shared($1, 0)", SUPPRESSIONS)
     stops = await conn.fetch(
-        "SELECT kind, id, channel, at FROM stops WHERE person_id = ANY ($1::uuid[])", [person.id for person in people]
+        """
+        SELECT s.kind, s.id, s.channel, s.at, s.kind = 'person' AND EXISTS (
+                   SELECT FROM restored r
+                    WHERE r.person_id = s.person_id AND s.channel IN ('', r.channel) AND r.at >= s.at) AS is_over
+          FROM stops s
+         WHERE s.person_id = ANY ($1::uuid[])
+        """,
+        [person.id for person in people],
     )
     addresses = {one.lower() for person in people for one in (person.email, person.phone) if one}
     rows = await conn.fetch(
-        "SELECT address, channel FROM suppressions WHERE address = ANY ($1::text[])", list(addresses)
+        """
+        SELECT address, channel
+          FROM suppressions s
+         WHERE address = ANY ($1::text[])
+           AND NOT EXISTS (
+                   SELECT FROM restored r WHERE (r.address, r.channel) = (s.address, s.channel) AND r.at >= s.at)
+        """,
+        list(addresses),
     )
     return Standing(stops=[Stop(**row) for row in stops], suppressed={(row["address"], row["channel"]) for row in rows})
 
@@ -84,19 +98,67 @@ async def keep_suppressed(conn: Connection, given: Sequence[SuppressedData]) -> 
     await conn.execute("SELECT pg_advisory_xact_lock($1, 0)", SUPPRESSIONS)
     await conn.execute(
         """
-        INSERT INTO suppressions (address, channel, reason, at)
-        SELECT *
-          FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[])
-            ON CONFLICT DO NOTHING
+        INSERT INTO suppressions AS s (address, channel, reason, at)
+        SELECT DISTINCT ON (address, channel) *
+          FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[]) AS given (address, channel, reason, at)
+         ORDER BY address, channel, at DESC
+            ON CONFLICT (address, channel) DO UPDATE
+           SET reason = excluded.reason, at = excluded.at
+         WHERE s.at < excluded.at
         """,
         [one.address.lower() for one in given],
         [one.channel for one in given],
         [one.reason for one in given],
         [one.at for one in given],
     )
+    return await _who_have(conn, [one.address for one in given])
+
+
+async def keep_restored(conn: Connection, given: Sequence[RestoredData]) -> list[UUID]:
+    """Keep that these addresses may be written to again, and return the people concerned."""
+    await conn.execute("SELECT pg_advisory_xact_lock($1, 0)", SUPPRESSIONS)
+    await conn.execute(
+        """
+        INSERT INTO restored AS r (address, channel, person_id, at)
+        SELECT DISTINCT ON (address, channel) *
+          FROM unnest($1::text[], $2::text[], $3::uuid[], $4::timestamptz[]) AS given (address, channel, person_id, at)
+         ORDER BY address, channel, at DESC
+            ON CONFLICT (address, channel) DO UPDATE
+           SET person_id = coalesce(excluded.person_id, r.person_id), at = excluded.at
+         WHERE r.at < excluded.at
+        """,
+        [one.address.lower() for one in given],
+        [one.channel for one in given],
+        [one.person for one in given],
+        [one.at for one in given],
+    )
+    return list({*await _who_have(conn, [one.address for one in given]), *(one.person for one in given if one.person)})
+
+
+async def keep_touches(conn: Connection, given: Sequence[TouchData]) -> None:
+    """Keep when each connection was last touched in each way."""
+    await conn.execute(
+        """
+        INSERT INTO touches AS t (connection_id, how, person_id, at)
+        SELECT DISTINCT ON (connection_id, how) *
+          FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::timestamptz[])
+               AS given (connection_id, how, person_id, at)
+         ORDER BY connection_id, how, at DESC
+            ON CONFLICT (connection_id, how) DO UPDATE
+           SET at = excluded.at
+         WHERE t.at < excluded.at
+        """,
+        [one.connection for one in given],
+        [one.how for one in given],
+        [one.person for one in given],
+        [one.at for one in given],
+    )
+
+
+async def _who_have(conn: Connection, addresses: Collection[str]) -> list[UUID]:
     rows = await conn.fetch(
         "SELECT id FROM recipients WHERE email = ANY ($1::text[]) OR phone = ANY ($1::text[])",
-        [one.address.lower() for one in given],
+        [address.lower() for address in addresses],
     )
     return [row["id"] for row in rows]
 
@@ -120,5 +182,8 @@ async def forget(conn: Connection, given: Sequence[ErasedData]) -> None:
         [one.at for one in given],
     )
     # Meetings and follow-ups go with the recipient.
-    for table, column in (("early_acts", "person_id"), ("stops", "person_id"), ("recipients", "id")):
+    for table, column in (
+        *(("early_acts", "person_id"), ("stops", "person_id"), ("touches", "person_id"), ("restored", "person_id")),
+        ("recipients", "id"),
+    ):
         await conn.execute(f"DELETE FROM {table} WHERE {column} = ANY ($1::uuid[])", people)  # noqa: S608

@@ -10,6 +10,7 @@ from typing import Final
 from uuid import UUID
 
 from services.scheduler.follow_up import FollowUp
+from services.scheduler.prompt import Prompt
 from shared.db import Connection
 from shared.events import Meeting, Person
 
@@ -68,7 +69,7 @@ async def keep_people(conn: Connection, people: Sequence[Person]) -> None:
 async def meetings(conn: Connection, ids: Collection[UUID]) -> dict[UUID, Meeting]:
     """Return those of these meetings that we know."""
     rows = await conn.fetch("SELECT facts FROM meetings WHERE id = ANY ($1::uuid[])", list(ids))
-    known = [Meeting.model_validate(row["facts"]) for row in rows]
+    known = [(Prompt if "form_url" in row["facts"] else Meeting).model_validate(row["facts"]) for row in rows]
     return {meeting.id: meeting for meeting in known}
 
 

@@ -10,7 +10,7 @@ import structlog
 
 from services.scheduler import coalesce, store
 from services.scheduler.coalesce import Fired
-from services.scheduler.handlers import LONGEST_SLEEP, told
+from services.scheduler.keeping import LONGEST_SLEEP, told
 from services.scheduler.plan import clock_of
 from services.scheduler.store import Due
 from shared import db, metrics, outbox

@@ -1,6 +1,6 @@
 """What the notifier is told: queued once, in whatever order it comes."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import uuid4
 
 from services.notifier.handlers import ROUTES
@@ -14,7 +14,7 @@ from shared.events import (
     SuppressedData,
 )
 from shared.receive import receiver
-from tests.factories import acted, at, contact, due_follow_up, nudge_due, recipient
+from tests.factories import acted, at, contact, due_follow_up, nudge_due, recipient, restored
 from tests.notifier.sending import receive, state, states, told, told_states
 
 NOW = at("2026-11-11 15:30")
@@ -24,9 +24,9 @@ def erased(due: NudgeDue) -> PersonErased:
     return PersonErased(time=NOW, subject="x", data=ErasedData(person=due.data.recipient.id, at=NOW))
 
 
-def suppressed(address: str) -> AddressSuppressed:
+def suppressed(address: str, *, at: datetime = NOW) -> AddressSuppressed:
     return AddressSuppressed(
-        time=NOW, subject="x", data=SuppressedData(address=address, channel="email", reason="unsubscribed", at=NOW)
+        time=at, subject="x", data=SuppressedData(address=address, channel="email", reason="unsubscribed", at=at)
     )
 
 
@@ -140,3 +140,17 @@ async def test_words_that_postgresql_cannot_keep_are_queued_without_them(notifie
     facts = await notifier_pool.fetchval("SELECT facts FROM deliveries")
     assert facts["recipient"]["name"] == "Ada"
     assert facts["follow_ups"][0]["notes"] == "ab \\u0000 c"
+
+
+async def test_a_restored_address_is_written_to_again_and_an_older_suppression_changes_nothing(
+    notifier_pool: Pool,
+) -> None:
+    await receive(notifier_pool, [suppressed("ada@school.example")])
+    await receive(notifier_pool, [restored("Ada@School.example", at=NOW + timedelta(hours=1))])
+    await receive(notifier_pool, [suppressed("ada@school.example")])
+    due = nudge_due()
+    await receive(notifier_pool, [due])
+    assert await state(notifier_pool, due.data) == ("queued", None)
+
+    await receive(notifier_pool, [suppressed("ada@school.example", at=NOW + timedelta(hours=3))])
+    assert await state(notifier_pool, due.data) == ("skipped", "suppressed")

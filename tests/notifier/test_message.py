@@ -286,3 +286,25 @@ class _Words(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self.texts.append(data)
+
+
+def prompt(**given: Any) -> DueFollowUp:
+    asked = {"contact": None, "form_url": "https://hello.example/log?event.name=SIG", "promise": None, "notes": None}
+    return follow_up(8, **{"playbook": "who-did-you-meet", "event": Gathering(name="Robotics SIG")} | asked | given)
+
+
+def test_a_host_is_asked_whom_they_met_with_the_form_at_hand_and_no_buttons_about_nobody() -> None:
+    mail = written(nudge(prompt()))
+    assert mail.subject == "Who did you meet at Robotics SIG?"
+    assert "Log them: https://hello.example/log?event.name=SIG" in mail.text
+    assert 'href="https://hello.example/log?event.name=SIG"' in mail.html
+    for text in (mail.text, mail.html):
+        assert "You met" not in text
+        assert "/a/" not in text
+        assert "somebody" not in text
+    assert mail.reply_to is None
+
+
+def test_a_prompt_stands_behind_the_people_in_the_subject() -> None:
+    mail = written(nudge(prompt(), follow_up(1, connection=UUID(int=77))))
+    assert mail.subject.startswith("Erin Okafor and 1 more")

@@ -1,0 +1,106 @@
+"""What people said about follow-ups, connections and everything; and addresses that must not, or may again, be used."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+from services.scheduler import follow_up as kept
+from services.scheduler import keeping, planning, standing, store
+from services.scheduler.follow_up import FollowUp
+from services.scheduler.plan import clock_of
+from services.scheduler.planning import Stop
+from shared.db import Connection
+from shared.events import ActedData, AddressRestored, AddressSuppressed, FollowUpActed, Person
+
+
+async def apply_acts(conn: Connection, events: Sequence[FollowUpActed], now: datetime) -> None:
+    """Do what people said: done, later, stop; each also holds for what we hear of only afterwards."""
+    acts = sorted((event.data for event in events), key=lambda act: act.at)
+    forgotten = await standing.erased(conn, {act.person for act in acts})
+    acts = [act for act in acts if act.person not in forgotten]
+    people = await store.lock_people(conn, {act.person for act in acts})
+    changed = await _acted(conn, [act for act in acts if act.act != "stop"], people)
+    await keeping.keep(conn, changed, now)
+    stops = [(_stop(act), act.person) for act in acts if act.act == "stop"]
+    await standing.keep_stops(conn, stops)
+    await keeping.keep(conn, await _stopped(conn, stops, people), now)
+    await store.tell_no_more(
+        conn,
+        people={stop.id for stop, _ in stops if stop.kind == "person"},
+        connections={stop.id for stop, _ in stops if stop.kind == "connection"},
+    )
+
+
+async def skip_suppressed(conn: Connection, events: Sequence[AddressSuppressed], now: datetime) -> None:
+    """Let nothing wait any more for an address that must not be written to."""
+    suppressed = [event.data for event in events]
+    people = await store.lock_people(conn, await standing.keep_suppressed(conn, suppressed))
+    addresses = (await standing.against(conn, people.values())).suppressed  # one that was restored since is none
+    changed = []
+    for one in await store.waiting_of(conn, people):
+        channel = one.channel_for(people[one.person_id])
+        if ((kept.address(people[one.person_id], channel) or "").lower(), channel) in addresses:
+            changed.append(kept.ended(one, "skipped", "suppressed"))
+    await keeping.keep(conn, changed, now)
+
+
+async def restore_addresses(conn: Connection, events: Sequence[AddressRestored], now: datetime) -> None:
+    """Let these addresses be written to again: what they were to get and is still to come waits once more.
+
+    A stop ended what waited then for good; it no longer stands against what is planned from now on.
+    """
+    restored = [event.data for event in events]
+    people = await store.lock_people(conn, await standing.keep_restored(conn, restored))
+    against = await standing.against(conn, people.values())
+    suppressed = [one for one in await store.suppressed_of(conn, people) if one.due_at > now]
+    meetings = await store.meetings(conn, {one.meeting_id for one in suppressed})
+    changed = []
+    for one in suppressed:
+        person = people[one.person_id]
+        waits = kept.moved(replace(one, state="waiting", reason=None), clock_of(person))
+        waits = replace(waits, revision=one.revision + 1)
+        after = planning.barred(waits, meetings[one.meeting_id], person, against)
+        changed += [after] if after.state == "waiting" else []
+    await keeping.keep(conn, changed, now)
+
+
+async def _acted(conn: Connection, acts: Sequence[ActedData], people: dict[UUID, Person]) -> list[FollowUp]:
+    known = {one.id: one for one in await store.follow_ups(conn, {act.follow_up for act in acts if act.follow_up})}
+    latest: dict[UUID, FollowUp] = {}
+    early: dict[UUID, ActedData] = {}
+    for act in acts:
+        if act.follow_up is None:
+            continue  # a touch of the connection: no follow-up ends by it
+        if act.follow_up not in known:
+            early[act.follow_up] = act
+            continue
+        before = latest.get(act.follow_up, known[act.follow_up])
+        latest[act.follow_up] = kept.acted(before, act, clock_of(people[before.person_id]))
+    await standing.keep_early_acts(conn, list(early.values()))
+    changed = [one for id, one in latest.items() if one is not known[id]]
+    # A stop may have arrived before the later that it came after.
+    against = await standing.against(conn, people.values())
+    meetings = await store.meetings(conn, {one.meeting_id for one in changed})
+    return [planning.barred(one, meetings[one.meeting_id], people[one.person_id], against) for one in changed]
+
+
+async def _stopped(conn: Connection, stops: Sequence[tuple[Stop, UUID]], people: dict[UUID, Person]) -> list[FollowUp]:
+    concerned = {person for _, person in stops if person in people}
+    if not concerned:
+        return []
+    might = [*await store.waiting_of(conn, concerned), *await store.suppressed_of(conn, concerned)]
+    meetings = await store.meetings(conn, {one.meeting_id for one in might})
+    return [
+        kept.ended(one, "stopped")
+        for one in might
+        if any(
+            planning.stops_it(stop, one, people[one.person_id], meetings[one.meeting_id].logged_at) for stop, _ in stops
+        )
+    ]
+
+
+def _stop(act: ActedData) -> Stop:
+    if act.connection is not None:
+        return Stop(kind="connection", id=act.connection, channel="", at=act.at)
+    return Stop(kind="person", id=act.person, channel=act.channel or "", at=act.at)

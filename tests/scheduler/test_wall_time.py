@@ -284,6 +284,7 @@ def test_who_met_later_hears_no_earlier(on: Clock, first: datetime, gap: timedel
 @given(name=zones, day=st.dates(date(1900, 1, 2), date(2200, 12, 30)), local_time=times)
 @example(name="Australia/Lord_Howe", day=date(2026, 10, 4), local_time=time(2, 15))
 @example(name="America/New_York", day=date(2026, 11, 1), local_time=time(1, 30))
+@example(name="America/New_York", day=date(2026, 11, 1), local_time=time(1, 30, fold=1))
 @example(name="America/New_York", day=date(2026, 3, 8), local_time=time(2, 30))
 def test_local_times_resolve_as_a_scan_of_every_instant_says(name: str, day: date, local_time: time) -> None:
     on = clock(name)

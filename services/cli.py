@@ -35,6 +35,7 @@ WORDS: Final = {
     "source": Word("services.intake.commands", "source", "the forms and tools that submit meetings"),
     "token": Word("services.intake.token_commands", "token", "who may use the API"),
     "plan": Word("services.scheduler.commands", "plan", "the cadences: list, check, preview"),
+    "release": Word("services.scheduler.commands", "release", "let go what is held for being late all at once"),
     "channel": Word("services.notifier.commands", "channel", "the ways messages go out: open, paused, or stopped"),
     "suppression": Word("services.notifier.commands", "suppression", "addresses that are not written to, and why"),
     "dead-letter": Word("services.dead_letters", "dead_letter", "events that could not be applied: look, replay, drop"),

@@ -27,6 +27,7 @@ EXAMPLE_URLS: Final = {
     "amqp": "amqp://user:password@host/",
     "smtp": "smtp://user:password@host:587 or smtps://user:password@host",
 }
+BACKLOG_GUARD: Final = 1000
 UNITS: Final = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 
 
@@ -86,6 +87,7 @@ class Settings(BaseSettings):
     retry_delays: Annotated[tuple[timedelta, ...], NoDecode] = tuple(timedelta(minutes=n) for n in (1, 5, 15, 30, 60))
     send_lease: Annotated[timedelta, NoDecode] = timedelta(seconds=60)  # a send is ours for so long, then anybody's
     too_late_after: Annotated[timedelta, NoDecode] = timedelta(hours=24)  # a follow-up later than this expires
+    backlog_guard: int = Field(BACKLOG_GUARD, ge=1)  # more than this an hour late at once: held until `release`
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"

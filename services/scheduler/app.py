@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from services.scheduler import school_days, store
+from services.scheduler import school_days, store_due
 from services.scheduler.handlers import routes
 from services.scheduler.plan import Plans
 from services.scheduler.plan_file import PlanError
@@ -43,7 +43,7 @@ async def run(
         raise SettingsError(f"{error.mistakes[0]} (`afterhello plan check` lists every mistake)") from None
     dsn = config.database_url.get_secret_value()
     pool = await db.open_pool(dsn, schema=SERVICE)
-    timers = Timers(pool, too_late_after=config.too_late_after)
+    timers = Timers(pool, too_late_after=config.too_late_after, backlog_guard=config.backlog_guard)
     relay_wake, timers_wake = asyncio.Event(), asyncio.Event()
     receive = receiver(pool, handled, service=SERVICE)
 
@@ -74,7 +74,13 @@ async def run(
                 app=application(),
                 host=config.host,
                 port=port,
-                checks={"database": lambda: _check_database(pool), "broker": bus.check},
+                checks={
+                    "database": lambda: _check_database(pool),
+                    "broker": bus.check,
+                    "backlog": lambda: _check_backlog(pool),
+                    "people": lambda: _check_people(pool),
+                },
+                vital=("database", "broker"),
                 start=start,
                 loops=(
                     ("wake", until_stopped(lambda: listen(dsn, SERVICE, {"outbox": relay_wake, "due": timers_wake}))),
@@ -97,13 +103,27 @@ async def _check_database(pool: Pool) -> str:
     return "ok"
 
 
+async def _check_backlog(pool: Pool) -> str:
+    async with pool.acquire(timeout=2) as conn:
+        if await store_due.held_since(conn) is None:
+            return "ok"
+        late = await store_due.late_rows(conn, now=await db.now(conn))
+    return f"held: {late} follow-ups are more than an hour late; `afterhello release` lets them go"
+
+
+async def _check_people(pool: Pool) -> str:
+    async with pool.acquire(timeout=2) as conn:
+        count = await store_due.people_set_aside(conn)
+    return "ok" if count == 0 else f"{count} set aside: firing theirs fails (timers.set_aside in the log says why)"
+
+
 async def _count(pool: Pool) -> None:
     async with pool.acquire(timeout=5) as conn:
         rows, seconds = await outbox.waiting(conn)
         metrics.outbox_rows.labels(SERVICE).set(rows)
         metrics.outbox_oldest.labels(SERVICE).set(seconds)
         metrics.dead_letters.labels(SERVICE).set((await dead_letter.counts(conn))["dead"])
-        metrics.due_rows.labels(SERVICE).set(await store.due_rows(conn, await db.now(conn)))
+        metrics.due_rows.labels(SERVICE).set(await store_due.due_rows(conn, await db.now(conn)))
 
 
 async def _close(pool: Pool) -> None:

@@ -1,5 +1,6 @@
 """`afterhello plan`: the cadences, what is wrong with one, and when it would write."""
 
+import asyncio
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ from services.scheduler.plan_file import Plan, PlanError
 from services.scheduler.school_days import NoSuchDay, SchoolDays
 from services.scheduler.wall_time import Clock, NoSuchTime
 from shared import settings
-from shared.command import Refused, show, show_json
+from shared.command import Refused, connection, show, show_json
 from shared.events import Person
 
 T = TypeVar("T")
@@ -105,6 +106,27 @@ def preview(
     show([_row(one) for one in planned], as_json=as_json, empty="Nothing to send.")
     for remark in _remarks(chosen, planned, region, goal):
         print(f"afterhello: {remark}", file=sys.stderr)
+
+
+def release(as_json: Json = False) -> None:
+    """Let go what is held because so much of it was late at once: `/readyz` of the scheduler says when."""
+
+    async def work() -> tuple[bool, int]:
+        async with connection("scheduler") as conn, conn.transaction():
+            now = await db.now(conn)
+            late = await store_due.late_rows(conn, now=now)
+            released = await store_due.release_backlog(conn, now=now)
+            await wake.notify(conn, "scheduler", "due")
+            return released, late
+
+    from services.scheduler import store_due
+    from shared import db, wake
+
+    released, late = asyncio.run(work())
+    if as_json:
+        show_json({"released": released, "late": late})
+    else:
+        print(f"{late} late follow-ups go on their way" if released else "nothing is held")
 
 
 def _typed(option: str, read: Callable[[str], T], text: str | None) -> T | None:

@@ -3,9 +3,7 @@
 # The column names that are put together here are the fields of FollowUp, never what somebody sent.
 # ruff: noqa: S608
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Collection, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -20,15 +18,6 @@ BUCKETS: Final = 64
 
 COLUMNS: Final = tuple(FollowUp.__dataclass_fields__)
 FIELDS: Final = ", ".join(f"f.{name}" for name in COLUMNS)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Due:
-    """A person with work that is due, locked."""
-
-    person: Person
-    follow_ups: Sequence[FollowUp]
-    untold: Sequence[FollowUp]  # expired, and not yet named in a nudge
 
 
 async def lock_people(conn: Connection, ids: Collection[UUID]) -> dict[UUID, Person]:
@@ -96,19 +85,19 @@ async def keep_meetings(conn: Connection, given: Sequence[tuple[Meeting, UUID]])
 
 async def follow_ups(conn: Connection, ids: Collection[UUID]) -> list[FollowUp]:
     """Return those of these follow-ups that we know."""
-    return await _fetch(conn, f"SELECT {FIELDS} FROM follow_ups f WHERE f.id = ANY ($1::uuid[])", list(ids))
+    return await fetch(conn, f"SELECT {FIELDS} FROM follow_ups f WHERE f.id = ANY ($1::uuid[])", list(ids))
 
 
 async def follow_ups_of(conn: Connection, meeting_ids: Collection[UUID]) -> list[FollowUp]:
     """Return the follow-ups of these meetings."""
-    return await _fetch(
+    return await fetch(
         conn, f"SELECT {FIELDS} FROM follow_ups f WHERE f.meeting_id = ANY ($1::uuid[])", list(meeting_ids)
     )
 
 
 async def waiting_of(conn: Connection, people: Collection[UUID]) -> list[FollowUp]:
     """Return what waits of these people."""
-    return await _fetch(
+    return await fetch(
         conn,
         f"SELECT {FIELDS} FROM follow_ups f WHERE f.person_id = ANY ($1::uuid[]) AND f.state = 'waiting'",
         list(people),
@@ -117,7 +106,7 @@ async def waiting_of(conn: Connection, people: Collection[UUID]) -> list[FollowU
 
 async def suppressed_of(conn: Connection, people: Collection[UUID]) -> list[FollowUp]:
     """Return what these people do not get because their address was suppressed."""
-    return await _fetch(
+    return await fetch(
         conn,
         f"""
         SELECT {FIELDS}
@@ -171,75 +160,8 @@ async def tell_no_more(conn: Connection, people: Collection[UUID], connections: 
     )
 
 
-async def claim(conn: Connection, *, now: datetime, since: datetime, limit: int) -> list[Due]:
-    """Lock up to `limit` people who have work due, oldest first, and return all that is due for each.
-
-    A person whom somebody else holds is left out. `since` is a lower bound that spares the scan what was due before
-    and is done with, but that the server has not cleaned up yet.
-    """
-    rows = await conn.fetch(
-        """
-        SELECT id, facts
-          FROM recipients
-         WHERE id = ANY (ARRAY (
-                   SELECT person_id
-                     FROM follow_ups
-                    WHERE state = 'waiting' AND due_at <= $1 AND due_at >= $2
-                    ORDER BY due_at
-                    LIMIT $3))
-         ORDER BY id
-           FOR UPDATE SKIP LOCKED
-        """,
-        now,
-        since,
-        limit,
-    )
-    people = [Person.model_validate(row["facts"]) for row in rows]
-    ids = [person.id for person in people]
-    # Only what is read after the lock is theirs to fire: another scheduler may have fired it while we looked.
-    waiting = await _fetch(
-        conn,
-        f"""
-        SELECT {FIELDS}
-          FROM follow_ups f
-         WHERE f.person_id = ANY ($1::uuid[]) AND f.state = 'waiting' AND f.due_at <= $2
-        """,
-        ids,
-        now,
-    )
-    with_work = list({one.person_id for one in waiting})
-    untold = await _fetch(
-        conn, f"SELECT {FIELDS} FROM follow_ups f WHERE f.person_id = ANY ($1::uuid[]) AND f.is_to_be_told", with_work
-    )
-    due, missed = _by_person(waiting), _by_person(untold)
-    return [
-        Due(person=person, follow_ups=due[person.id], untold=missed.get(person.id, ()))
-        for person in people
-        if person.id in due
-    ]
-
-
-async def seconds_until_due(conn: Connection) -> float | None:
-    """Return how long until the next waiting follow-up is due, by the database's clock; less than none: overdue."""
-    seconds: float | None = await conn.fetchval(
-        """
-        SELECT extract(epoch FROM due_at - clock_timestamp())::float8
-          FROM follow_ups
-         WHERE state = 'waiting'
-         ORDER BY due_at
-         LIMIT 1
-        """
-    )
-    return seconds
-
-
-async def due_rows(conn: Connection, now: datetime) -> int:
-    """Return how many follow-ups are due and not fired yet."""
-    count: int = await conn.fetchval("SELECT count(*) FROM follow_ups WHERE state = 'waiting' AND due_at <= $1", now)
-    return count
-
-
-async def _fetch(conn: Connection, query: str, *arguments: object) -> list[FollowUp]:
+async def fetch(conn: Connection, query: str, *arguments: object) -> list[FollowUp]:
+    """Return the follow-ups of a query for `FIELDS`."""
     return [FollowUp(**row) for row in await conn.fetch(query, *arguments)]
 
 
@@ -247,10 +169,3 @@ def _json(one: FollowUp) -> dict[str, object]:
     """Return its columns; the UUIDs that the driver makes are of a class of its own, which is no JSON."""
     columns = {name: getattr(one, name) for name in COLUMNS}
     return {name: str(value) if isinstance(value, UUID) else value for name, value in columns.items()}
-
-
-def _by_person(follow_ups: Sequence[FollowUp]) -> Mapping[UUID, list[FollowUp]]:
-    found: dict[UUID, list[FollowUp]] = {}
-    for one in follow_ups:
-        found.setdefault(one.person_id, []).append(one)
-    return found

@@ -2,46 +2,59 @@
 
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
 import structlog
 
-from services.scheduler import coalesce, store
+from services.scheduler import coalesce, store, store_due
 from services.scheduler.coalesce import Fired
 from services.scheduler.keeping import LONGEST_SLEEP, told
 from services.scheduler.plan import clock_of
-from services.scheduler.store import Due
+from services.scheduler.store_due import EVER, LATE, Due
 from shared import db, metrics, outbox
 from shared.db import Connection, Pool
 from shared.events import NudgeDue
+from shared.settings import BACKLOG_GUARD
 
 log = structlog.get_logger()
 
-EVER: Final = datetime(1, 1, 1, tzinfo=UTC)
 # What is due and yet not to be had is being worked on by somebody else; by then they have committed, or died.
 LOOK_AGAIN_SECONDS: Final = 0.1
+WHILE_HELD_SECONDS: Final = 1.0  # the backlog is always due, and not to be had before somebody says so
 SHORTEST_SLEEP_SECONDS: Final = 0.002  # a clock that rings a moment early must not be asked a hundred times
 
 
 class Timers:
     """Fires what is due, a batch of people a step. Any number of these may run side by side."""
 
-    def __init__(self, pool: Pool, *, too_late_after: timedelta, limit: int = 500) -> None:
+    def __init__(
+        self, pool: Pool, *, too_late_after: timedelta, backlog_guard: int = BACKLOG_GUARD, limit: int = 500
+    ) -> None:
         self._pool = pool
         self._too_late_after = too_late_after
+        self._backlog_guard = backlog_guard
         self._limit = limit
         self._since = EVER
+        self._late = EVER  # while the backlog is held: who has anything that was due before waits
 
     async def step(self) -> int:
         """Fire what is due of up to `limit` people; return how many follow-ups that ended or moved.
 
         Within a burst each batch begins looking where the last one ended: whatever is due and older is found when
-        the burst is over.
+        the burst is over. A batch that fails is fired person by person, and whose fails is set aside.
         """
         began = time.monotonic()
-        if fired := await db.in_transaction(self._pool, self._fire):
+        people = await db.in_transaction(self._pool, self._look)
+        try:
+            fired = await db.in_transaction(self._pool, lambda conn: self._fire(conn, people))
+        except Exception as error:
+            if db.is_unavailable(error):
+                raise
+            log.warning("timers.batch_failed", people=len(people), error=type(error).__name__)
+            fired = await self._fire_singly(people)
+        if fired:
             log.info("timers.fired", **_summary(fired), ms=round((time.monotonic() - began) * 1000))
         elif self._since != EVER:
             self._since = EVER
@@ -51,17 +64,45 @@ class Timers:
     async def idle(self) -> float:
         """Return for how many seconds there is nothing to do, unless woken."""
         async with self._pool.acquire(timeout=5) as conn:
-            seconds = await store.seconds_until_due(conn)
+            seconds = await store_due.seconds_until_due(conn)
         longest = LONGEST_SLEEP.total_seconds()
         if seconds is None:
             return longest
         if seconds <= 0:
-            return LOOK_AGAIN_SECONDS
+            return LOOK_AGAIN_SECONDS if self._late == EVER else WHILE_HELD_SECONDS
         return min(max(seconds, SHORTEST_SLEEP_SECONDS), longest)
 
-    async def _fire(self, conn: Connection) -> list[Fired]:
+    async def _look(self, conn: Connection) -> list[UUID]:
+        """Return who has work due; hold the backlog when it is larger than may go out unasked."""
         now = await db.now(conn)
-        claimed = await store.claim(conn, now=now, since=self._since, limit=self._limit)
+        held = await store_due.held_since(conn) is not None
+        if not held and await store_due.is_more_late_than(conn, self._backlog_guard, now=now):
+            held = True
+            if await store_due.hold_backlog(conn, now=now):
+                late = await store_due.late_rows(conn, now=now)
+                log.error("backlog.held", late=late, guard=self._backlog_guard, do="afterhello release")
+        self._late = now - LATE if held else EVER
+        return await store_due.due_people(conn, now=now, since=self._since, late=self._late, limit=self._limit)
+
+    async def _fire_singly(self, people: Sequence[UUID]) -> list[Fired]:
+        fired: list[Fired] = []
+        for person in people:
+            try:
+                fired += await db.in_transaction(self._pool, lambda conn, who=person: self._fire(conn, [who]))  # type: ignore[misc]
+            except Exception as error:
+                if db.is_unavailable(error):
+                    raise
+                reason = f"{type(error).__name__}: {error}"
+                until = await db.in_transaction(
+                    self._pool,
+                    lambda conn, who=person, why=reason: _set_aside(conn, who, why),  # type: ignore[misc]
+                )
+                log.exception("timers.set_aside", person=str(person), until=until.isoformat())
+        return fired
+
+    async def _fire(self, conn: Connection, people: Sequence[UUID]) -> list[Fired]:
+        now = await db.now(conn)
+        claimed = await store_due.claim(conn, people, now=now) if people else []
         if not claimed:
             return []
         one_of_each = [one for due in claimed for one in (*due.follow_ups, *due.untold)]
@@ -79,9 +120,14 @@ class Timers:
             for due in claimed
         ]
         await _record(conn, fired, now)
+        await store_due.take_back(conn, [due.person.id for due in claimed])
         self._since = max(self._since, min(one.due_at for due in claimed for one in due.follow_ups))
         _observe(claimed, fired, now)
         return fired
+
+
+async def _set_aside(conn: Connection, person: UUID, reason: str) -> datetime:
+    return await store_due.set_aside(conn, person, reason=reason, now=await db.now(conn))
 
 
 async def _record(conn: Connection, fired: Sequence[Fired], now: datetime) -> None:

@@ -3,12 +3,14 @@
 import json
 import logging
 import re
+import secrets
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 import structlog
 
@@ -41,8 +43,13 @@ def logs_as_they_were() -> Iterator[None]:
 @pytest.fixture
 async def empty_database_url(servers: Path) -> AsyncIterator[str]:
     """A database in which nothing was ever migrated."""
-    async with postgres.fresh_database(postgres.server(servers), "template0") as url:
-        yield url
+    server = postgres.server(servers)
+    name = f"afterhello_{secrets.token_hex(6)}"
+    admin = await asyncpg.connect(server)
+    await admin.execute(f'CREATE DATABASE "{name}"')
+    yield postgres.at_database(server, name)
+    await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    await admin.close()
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import secrets
 import signal
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
@@ -80,15 +80,22 @@ class Databases:
     async def take(self) -> str:
         """Return the URL of an empty database."""
         name = f"afterhello_{secrets.token_hex(6)}"
-        async with _connected(self._server_url) as admin:
-            if self._empty:
+        if self._empty:
+            async with _connected(self._server_url) as admin:
                 await admin.execute(f'ALTER DATABASE "{self._empty.pop()}" RENAME TO "{name}"')
-            else:
-                # With fsync off a checkpoint costs nothing, and copying files is faster than writing them to the WAL.
-                await admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{self._template}" STRATEGY FILE_COPY')
+        else:
+            await self.make(name)
         if self._shape is None:
             async with _connected(at_database(self._server_url, name)) as conn:
-                self._shape = await conn.fetchrow(SHAPE)
+                with suppress(asyncpg.UndefinedTableError):  # an empty template holds none of our tables
+                    self._shape = await conn.fetchrow(SHAPE)
+        return at_database(self._server_url, name)
+
+    async def make(self, name: str) -> str:
+        """Return the URL of a clone of this name, whatever it is cloned from."""
+        async with _connected(self._server_url) as admin:
+            # With fsync off a checkpoint costs nothing, and copying files is faster than writing them to the WAL.
+            await admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{self._template}" STRATEGY FILE_COPY')
         return at_database(self._server_url, name)
 
     async def give_back(self, url: str) -> None:
@@ -121,7 +128,7 @@ class Databases:
 async def fresh_database(server_url: str, template_name: str) -> AsyncIterator[str]:
     """A database cloned from this one, and dropped afterwards."""
     databases = Databases(server_url, template_name)
-    url = await databases.take()
+    url = await databases.make(f"afterhello_{secrets.token_hex(6)}")
     try:
         yield url
     finally:

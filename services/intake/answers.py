@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 Value = str | bool | int | float | tuple[str, ...]
 # What kind of question it was, as far as it tells something about the answer.
@@ -17,6 +17,15 @@ class Answer:
     title: str
     kind: Kind
     value: Value | None
+    row: "Row | None" = None  # of a group that can be filled in several times
+    stands_for: str | None = None  # our field it is meant for, unless a question says otherwise
+
+
+class Row(NamedTuple):
+    """The cell of a group that is filled in once for each person: which one, counted from 1, and what it asks."""
+
+    number: int
+    column: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -89,7 +89,12 @@ def add(
             raise Refused(f"NAME: there is a source {name!r} already; `afterhello source list` lists them") from None
 
     _run(config, work)
-    new = {"name": name, "provider": provider, "url": f"{config.public_url}/hooks/{path}", "secret": secret}
+    new: dict[str, Any] = {
+        "name": name,
+        "provider": provider,
+        "url": f"{config.public_url}/hooks/{path}",
+        "secret": secret or None,
+    }
     show_json(new) if as_json else print(pasting.in_words(**new))
 
 
@@ -210,6 +215,8 @@ def rotate(
     async def work(conn: Connection) -> dict[str, str]:
         one = await _find(conn, name)
         fresh = typed.secret(typed.provider(one.provider), secret)
+        if not fresh:
+            raise Refused(f"NAME: {one.provider} has no secret to change; add another source and paste its URL instead")
         await sources.rotate_secret(conn, Box(config.secret_key), one.id, secret=fresh, overlap=ends_in)
         return {"name": one.name, "provider": one.provider, "secret": fresh}
 

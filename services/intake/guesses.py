@@ -1,11 +1,11 @@
-"""Which field a question is about, guessed from its title. Pure; a table to read and to add to."""
+"""Which field a question is about, by its title in English or Spanish. Pure; a table to read and to add to."""
 
 import re
 import unicodedata
 from collections.abc import Collection
 from typing import Final, NamedTuple
 
-from services.intake.answers import Answer, Kind
+from services.intake.answers import Kind
 
 
 class Guess(NamedTuple):
@@ -17,10 +17,19 @@ class Guess(NamedTuple):
 
 
 TEXT: Final[Collection[Kind]] = ("text", "choice", "hidden", "number")
-THEIR: Final = (
-    r"(their|his|her|(the )?(contact|person|colleague|connection|educator) ?s?|new (contact|colleague|friend)s?)"
-)
-YOUR: Final = r"(your|my|su|tu)"
+LINE: Final[Collection[Kind]] = ("text", "choice", "hidden")
+MAIL: Final[Collection[Kind]] = ("email", "text", "hidden")
+DAY: Final[Collection[Kind]] = ("date", "text", "hidden")
+PHONE: Final[Collection[Kind]] = ("phone", "text", "hidden", "number")
+LINK: Final[Collection[Kind]] = ("url", "text", "hidden")
+PERSON: Final = r"(contact|person|colleague|connection|educator|teacher|friend)"
+PERSONA: Final = r"(contacto|persona|colega|companer[oa]|docente|educador[a]?|maestr[oa]|profesor[a]?)"
+THEIR: Final = rf"(their|his|her|(the |this |new )?{PERSON} ?s?)"
+YOUR: Final = r"(your|my|su|tu|mi|owner s?|vuestro)"
+EMAIL: Final = r"(e ?mail|mail address|correo)"
+TELEPHONE: Final = r"(phone|mobile|cell|telephone|whatsapp|telefono|movil|celular)"
+EVENT: Final = r"(event|conference|ed ?camp|meet ?up|chat|webinar|session|workshop|congress)"
+EVENTO: Final = r"(evento|congreso|conferencia|encuentro|jornadas?|taller|webinario|chat|ed ?camp)"
 
 
 def _guess(field: str, kinds: Collection[Kind], *titles: str) -> Guess:
@@ -32,143 +41,196 @@ def _guess(field: str, kinds: Collection[Kind], *titles: str) -> Guess:
 GUESSES: Final = (
     _guess(
         "contact.email",
-        ("email", "text", "hidden"),
-        rf"\b{THEIR} e ?mail",
-        r"e ?mail (address )?(of|for) (the|your new)",
+        MAIL,
+        rf"\b{THEIR} {EMAIL}",
+        rf"{EMAIL} (address )?(of|for) (the|your new|this|{PERSON})",
+        rf"\b{EMAIL}( electronico)? de(l| la| tu| su)? (nuev[oa] )?{PERSONA}",
     ),
     _guess(
         "owner.email",
-        ("email", "text", "hidden"),
-        rf"\b{YOUR} (own |school |work )?(e ?mail|correo)",
+        MAIL,
+        rf"\b{YOUR} (own |school |work |propio )?{EMAIL}",
         r"^respondent e ?mail",
+        r"^log ?in e ?mail",
     ),
-    _guess("contact.phone", ("phone", "text", "hidden"), rf"\b{THEIR} (phone|mobile|cell|telephone|number)"),
-    _guess("owner.phone", ("phone", "text", "hidden"), rf"\b{YOUR} (phone|mobile|cell|telephone|number)"),
+    _guess(
+        "contact.phone",
+        PHONE,
+        rf"\b{THEIR} ({TELEPHONE}|number)",
+        rf"\b{TELEPHONE} (number )?(of|for) (the|{PERSON})",
+        rf"\b{TELEPHONE} de(l| la| tu| su)? {PERSONA}",
+    ),
+    _guess("owner.phone", PHONE, rf"\b{YOUR} (numero de )?({TELEPHONE}|number)"),
     _guess(
         "contact.name",
         TEXT,
-        r"^whom? (did|have) you (just )?(meet|met|talk|spoken|speak|see)",
-        r"^whom? was it$",
-        r"^whom?$",
-        rf"\b{THEIR} (full |first )?name",
-        r"name of (the )?(person|contact|colleague|educator|new)",
-        r"^(person|someone|somebody|educator) (you|i) met",
-        r"^new (contact|connection|friend|colleague)$",
-        r"^contact( name)?$",
-        r"^a quien conocio",
+        r"^whom? (else )?(did|have|had) (you|we|i) (just |first )?(meet|met|talk|spoke|speak|see|connect)",
+        r"^whom? (else )?(did|have|had) (you|we|i) (just |first )?(chat|run into|bump into|get to know|sit)",
+        r"^whom? (you|i|we) (met|talked|spoke|saw|connected)",
+        r"^whom? was it( with)?$",
+        r"^whom?( did)?$",
+        rf"\b{THEIR} (full |first |given )?name",
+        r"name of (the |your |this )?(new )?(person|contact|colleague|educator|teacher|new|who)",
+        rf"^({PERSON}|someone|somebody)s? (that |who |whom )?(you|i|we) (have )?(met|talked|spoke)",
+        r"^(person|people|educator)s? met$",
+        rf"^(new )?{PERSON}( name)?$",
+        r"^a quien(es)? (has |ha |acabas de )?(conoc|encontr)",
+        r"^con quien(es)? (has |ha )?(habla|te |se |conversa|estuv)",
+        r"^(a )?quien$",
+        rf"\bnombre (completo )?(de(l| la| tu| su)?) (nuev[oa] )?{PERSONA}",
+        rf"^(nuev[oa] )?{PERSONA}$",
+        rf"^{PERSONA} que (has |ha )?(conoc|encontr)",
     ),
-    _guess("owner.name", TEXT, rf"\b{YOUR} (full |first |own )?(name|nombre)\b", r"^who are you$"),
+    _guess(
+        "owner.name",
+        TEXT,
+        rf"\b{YOUR} (full |first |own |given )?(name|nombre)\b",
+        r"^who are you$",
+        r"^quien (eres|es usted)$",
+    ),
     _guess(
         "contact.links",
-        ("url", "text", "hidden"),
-        rf"\b{THEIR} (links?|web ?site|profile|linkedin|twitter|bluesky|mastodon|social)",
-        r"^(links?|linkedin|bluesky|mastodon|web ?site|profile|social media)$",
+        LINK,
+        rf"\b{THEIR} (links?|web ?site|web ?page|profile|linkedin|twitter|bluesky|mastodon|social)",
+        r"^(links?|linkedin|bluesky|mastodon|web ?site|profile|social media)( profile| link| url)?$",
+        r"^(enlaces?|perfil|pagina web|redes sociales)$",
+        rf"^(enlaces?|perfil|pagina web|redes sociales) de(l| la| tu| su)? {PERSONA}",
     ),
     _guess(
         "event.kind",
-        ("choice", "text", "hidden"),
-        r"^(what|which) (kind|type|sort) of (event|meeting|gathering)",
-        r"^(kind|type|sort) of (event|meeting|gathering)",
+        LINE,
+        rf"^(what |which )?(kind|type|sort) of ({EVENT}|meeting|gathering|encounter)",
         r"^event (kind|type)$",
+        rf"^(que )?tipo de ({EVENTO}|reunion)",
     ),
-    _guess("event.hashtag", ("text", "choice", "hidden"), r"\bhash ?tag\b"),
+    _guess("event.hashtag", LINE, r"\bhash ?tag\b"),
     _guess(
         "event.place",
-        ("text", "choice", "hidden"),
+        LINE,
         r"^(place|venue|city|town|location)$",
         r"^(which|what) (place|venue|city|town)\b",
+        r"^(event|conference) (place|venue|city|location)$",
+        r"^(lugar|ciudad|sede|localidad)( del (evento|congreso|encuentro))?$",
+        r"^en que (lugar|ciudad)\b",
     ),
     _guess(
         "event.name",
-        ("text", "choice", "hidden"),
-        r"^(which|what) (event|conference|ed ?camp|meet ?up|chat|webinar|session)\b",
-        r"^where$",
-        r"^where (did|have) (you|we) (two )?(meet|met)",
-        r"^(name of (the )?)?(event|conference|ed ?camp|meet ?up)( name)?$",
-        r"^donde\b",
+        LINE,
+        rf"^(at )?(which|what) {EVENT}\b",
+        r"^where( did)?$",
+        r"^where (did|have) (you|we|i) (two )?(meet|met|talk|connect|see)",
+        r"^where (you|we|i) met",
+        rf"^(name of (the )?)?{EVENT}( name| title| attended)?$",
+        r"^(donde|en donde)\b",
+        rf"^(en )?(que|cual) {EVENTO}\b",
+        rf"^(nombre del? (la |las )?)?{EVENTO}$",
     ),
     _guess(
         "met_at",
-        ("date", "text", "hidden"),
-        r"^when$",
-        r"^when (did|have) (you|we) (two )?(meet|met|talk|speak|see)",
-        r"^when was (it|this|that)$",
-        r"^(date|day) ((you|we) met|of (the |your )?(meeting|event|conversation))",
-        r"^date$",
+        DAY,
+        r"^when( did)?$",
+        r"^when (did|have) (you|we|i) (two )?(meet|met|talk|speak|see|connect)",
+        r"^when (you|we|i) met",
+        r"^when was (it|this|that|the (meeting|event|conversation))$",
+        r"^(date|day)( and time)? ((that |when )?(you|we|i) met|met)",
+        r"^(date|day)( and time)? of (the |your )?(meeting|event|conversation|encounter)",
+        r"^(date|meeting date|event date|date met)( and time)?$",
         r"^cuando\b",
+        r"^(fecha|dia)( y hora)?( de(l| la)? (encuentro|evento|reunion|conversacion|congreso))?$",
     ),
     _guess(
-        "goal_at", ("date", "text", "hidden"), r"^(shared )?(goal|deadline)( date)?$", r"^by when\b", r"^until when\b"
+        "goal_at",
+        DAY,
+        r"^(shared )?(goal|deadline|due)( date)?$",
+        r"^(by|until) when\b",
+        r"^(para|hasta|antes de) cuando\b",
+        r"^(fecha limite|plazo)$",
     ),
     _guess(
         "promise",
         TEXT,
         r"\bpromised?\b",
-        r"^what (will|should|do|did) you (send|share|offer|agree|have to|need to)",
-        r"^(next step|to do|follow up)s?$",
+        r"^what (will|should|do|did) (you|i) (send|share|offer|agree|have to|need to|follow up)",
+        r"^(next step|to do|follow up( item| action)?|action item)s?$",
+        r"\b(promet|prometi)\w*",
+        r"^(que )?(vas|va|voy) a (enviar|mandar|compartir)",
+        r"^que (vas|va|voy) a (enviar|mandar|compartir)",
+        r"^(compromisos?|proximos? pasos?|tareas?)$",
     ),
     _guess(
         "topics",
         TEXT,
-        r"^(shared )?(topics?|interests?|subjects?|tags?|themes?)\b",
+        r"^(shared |common )?(topics?|interests?|subjects?|tags?|themes?)\b",
         r"^what (topics?|subjects?|interests?)\b",
+        r"^(temas?|intereses|asuntos?|etiquetas?)\b",
+        r"^(que|cuales) (temas?|intereses)\b",
     ),
     _guess(
         "document",
-        ("url", "text", "hidden"),
+        LINK,
         r"^(shared )?(document|resource|file)( link| url)?s?$",
-        r"^link to (the |a )?(document|resource|file|share)",
+        r"^link to (the |a )?(shared )?(document|resource|file|share)",
+        r"^(documento|recurso|material|archivo)s?( compartidos?)?$",
+        r"^enlace a(l)? (documento|recurso|material|archivo)",
     ),
     _guess(
         "notes",
         TEXT,
         r"^notes?\b",
-        r"^what did you (two )?(talk|speak|chat|discuss)",
+        r"\bnotes$",
+        r"^what (did )?(you|we) (two )?(talk|speak|spoke|chat|discuss)",
         r"^(anything|something) (else|to remember)\b",
-        r"^(comments?|details|remarks?|conversation)$",
+        r"^(comments?|details|remarks?|conversation|description)$",
         r"^notas?\b",
+        r"^(de|sobre) que (habl|convers|charl)",
+        r"^(comentarios?|observaciones|detalles|algo mas|conversacion)\b",
     ),
-    _guess("owner.time_zone", ("text", "choice", "hidden"), r"\btime ?zone\b"),
-    _guess("plan", ("text", "choice", "hidden"), r"^(follow up )?plan$"),
+    _guess("owner.time_zone", LINE, r"\btime ?zone\b", r"\b(zona horaria|huso horario)\b"),
+    _guess("plan", LINE, r"^(follow up )?plan$", r"^plan de seguimiento$"),
 )
 
 # These do not say whose it is: the owner's, unless the owner is known from elsewhere and only the contact is asked for.
 WHOSE: Final = (
-    _guess("email", ("email", "text", "hidden"), r"^e ?mail( address)?$", r"^correo( electronico)?$"),
-    _guess("phone", ("phone", "text", "hidden"), r"^(phone|mobile|telephone|cell)( number)?$"),
-    _guess("name", TEXT, r"^(full |first )?name$", r"^nombre$"),
+    _guess("email", MAIL, r"^e ?mail( address)?$", r"^(direccion de )?correo( electronico)?$"),
+    _guess("phone", PHONE, rf"^{TELEPHONE}( number)?$", r"^(numero de )?(telefono|movil|celular)( movil)?$"),
+    _guess("name", TEXT, r"^(full |first |given )?name$", r"^nombre( completo| y apellidos?)?$"),
 )
+
+# What belongs behind an answer: the family name behind the first name, the time behind the day.
+BEHIND: Final = (
+    (re.compile(r"\b(first|given) (?=name)"), ("last ", "family ", "sur", "second ")),
+    (re.compile(r"\bnombre\b"), ("apellidos", "apellido")),
+)
+CLOCK: Final = re.compile(
+    r"^(at )?(what )?(start |meeting )?time( (was it|of (the )?(meeting|event)|did (you|we) meet|(you|we) met))?$"
+    r"|^(a que )?hora\b"
+)
+HOURS: Final = re.compile(r"(\d{1,2}):(\d\d)(:\d\d)?", re.ASCII)
+DATE: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+
+# A question with a number is about one contact of several: "Contact 2 name", "Second person's email".
+NUMBER: Final = re.compile(r"\b(?:n |no |nr |num |number |numero )?(\d{1,2})\b")
+ORDINALS: Final = (
+    "first|primer|primera|primero", "second|segundo|segunda", "third|tercer|tercera|tercero",
+    "fourth|cuarto|cuarta", "fifth|quinto|quinta",
+)  # fmt: skip
+ORDINAL: Final = {word: str(n) for n, words in enumerate(ORDINALS, 1) for word in words.split("|")}
+ORDINAL_WORD: Final = re.compile(rf"\b({'|'.join(ORDINAL)})\b(?! name)")
+# Within a group that is filled in once for each person a word is enough.
+COLUMNS: Final = (
+    _guess("contact.name", TEXT, r"\bname\b", r"\bnombre\b", r"^whom?$", r"^quien$", rf"^({PERSON}|{PERSONA})$"),
+    _guess("contact.email", MAIL, rf"\b{EMAIL}\b"),
+    _guess("contact.phone", PHONE, rf"\b{TELEPHONE}\b"),
+    _guess("contact.links", LINK, r"\b(link|web ?site|linkedin|profile|enlace|perfil)s?\b"),
+)
+MARKS: Final = re.compile("[\u0300-\u036f]")
 
 
 def tidied(title: str) -> str:
-    """Return a title without case, accents, punctuation and differences of blanks."""
-    plain = "".join(letter for letter in unicodedata.normalize("NFKD", title) if not unicodedata.combining(letter))
-    return " ".join(re.sub(r"[\W_]+", " ", plain.casefold()).split())
+    """Return a title without case, accents, punctuation and differences of blanks, whatever its language.
 
-
-def guess(questions: Collection[Answer], wanted: Collection[str], *, owner_is_known: bool) -> dict[str, Answer]:
-    """Return the wanted fields with the question each is most likely answered by; no question serves two."""
-    free = [question for question in questions if question.value is not None]
-    found: dict[str, Answer] = {}
-
-    def take(field: str, question: Answer) -> None:
-        found[field] = question
-        free.remove(question)
-
-    for question in tuple(free):  # a question whose key is the name of our field says so itself
-        name = next((name for name in question.names if name in wanted and name not in found), None)
-        if name:
-            take(name, question)
-    whose = "contact" if owner_is_known else "owner"
-    for field, kinds, title in (*GUESSES, *(one._replace(field=f"{whose}.{one.field}") for one in WHOSE)):
-        fits = [question for question in free if question.kind in kinds and title.search(tidied(question.title))]
-        if field in wanted and field not in found and fits:
-            # A question made for addresses is the better guess for one than a line of text.
-            take(field, min(fits, key=lambda question: tuple(kinds).index(question.kind)))
-    addresses = [question for question in free if question.kind == "email"]
-    others = YOUR if owner_is_known else THEIR
-    field = f"{whose}.email"
-    only = len(addresses) == 1 and not re.search(rf"\b{others}\b", tidied(addresses[0].title))
-    if field in wanted and field not in found and only:
-        take(field, addresses[0])
-    return found
+    Vowel signs of scripts that write them as marks stay: without them other words would look the same.
+    """
+    plain = MARKS.sub("", unicodedata.normalize("NFKD", title)).casefold()
+    kept = "".join(letter if unicodedata.category(letter)[0] in "LMN" else " " for letter in plain)
+    return " ".join(kept.split())

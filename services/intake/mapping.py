@@ -1,54 +1,16 @@
 """A source's mapping: the answers of a form become a submission in the API's words. Pure."""
 
-import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from services.intake.answers import Answer, Submission, Value
+from services.intake import several
+from services.intake.answers import Answer, Submission
+from services.intake.asked import Asked, joined
 from services.intake.body import FieldError
-from services.intake.guesses import guess, tidied
-
-Shape = Literal["text", "list", "links", "link", "yes-no", "number", "kind", "days", "breaks"]
-FIELDS: Final[dict[str, Shape]] = {
-    "owner.email": "text",
-    "owner.name": "text",
-    "owner.phone": "text",
-    "owner.time_zone": "text",
-    "owner.channel": "text",
-    "owner.locale": "text",
-    "owner.send_at": "text",
-    "owner.days": "days",
-    "owner.quiet_from": "text",
-    "owner.quiet_to": "text",
-    "owner.holidays": "text",
-    "owner.breaks": "breaks",
-    "owner.daily_limit": "number",
-    "owner.paused_until": "text",
-    "contact.name": "text",
-    "contact.email": "text",
-    "contact.phone": "text",
-    "contact.links": "links",
-    "contact.consent": "yes-no",
-    "event.name": "text",
-    "event.kind": "kind",
-    "event.hashtag": "text",
-    "event.place": "text",
-    "met_at": "text",
-    "notes": "text",
-    "topics": "list",
-    "promise": "text",
-    "document": "link",
-    "goal_at": "text",
-    "plan": "text",
-}
-YES: Final = ("yes", "true", "1", "on", "si", "oui", "ja", "i agree", "agree", "i accept")
-NO: Final = ("no", "false", "0", "off", "non", "nein", "nee")
-KINDS: Final = {
-    "twitter": "chat", "twitter chat": "chat", "x chat": "chat", "bluesky": "chat", "mastodon": "chat",
-    "congress": "conference", "summit": "conference", "ed camp": "edcamp", "unconference": "edcamp",
-    "meet up": "meetup", "special interest group": "sig", "video call": "sig", "school visit": "visit",
-}  # fmt: skip
+from services.intake.filling import FIELDS as FIELDS
+from services.intake.filling import OWN_KINDS, filled
+from services.intake.guessing import guess
 
 How = Literal["mapped", "set", "guessed", "not answered", "not asked", "left to its default"]
 
@@ -70,18 +32,22 @@ class Mapped:
     document: dict[str, Any]
     report: tuple[Placed, ...]
     unused: tuple[Answer, ...] = ()  # what was answered and went nowhere
+    numbers: tuple[int, ...] = ()  # those of the contacts, where a form counts them
 
 
 def check(mapping: Mapping[str, str], fixed: Mapping[str, str]) -> None:
     """Raise `ValueError` in words when a field is not one of ours, is given twice, or is mapped to nothing."""
     for field in (*mapping, *fixed):
-        if field not in FIELDS:
-            raise ValueError(f"{field[:60]!r} is no field; the fields are {', '.join(FIELDS)}")
+        if field not in FIELDS and not (field in mapping and several.FIELD.fullmatch(field)):
+            raise ValueError(f"{field[:60]!r} is no field; the fields are {', '.join(FIELDS)}, contacts[2].name ...")
+    if len({several.canonical(field) for field in mapping}) < len(mapping):
+        raise ValueError("a field is mapped twice, in two spellings")
     for field in mapping:
         if field in fixed:
             raise ValueError(f"{field} is both mapped and set")
         if not mapping[field].strip():
             raise ValueError(f"{field} is mapped to nothing; write {field}=QUESTION")
+        several.check(field, mapping[field])
 
 
 def apply(
@@ -89,45 +55,46 @@ def apply(
 ) -> Mapped:
     """Return what the submission says in the API's words: what is set first, then what is mapped, then guesses."""
     answers = submission.answers if submission.document is None else _flat(submission.document)
-    values: dict[str, Any] = {field: _shaped(field, value) for field, value in fixed.items()}
+    asked = Asked(answers)
+    values: dict[str, Any] = {field: filled(field, value) for field, value in fixed.items()}
     report = [Placed(field=field, how="set", value=value) for field, value in values.items()]
     used: list[Answer] = []
-    for field, question in mapping.items():
-        found = _find(answers, question)
-        if found:
-            used.append(found)
-        if found is None or found.value is None:
+    for field, question in _numbered(mapping, asked):
+        found = asked.find(question)
+        used += found
+        if (value := joined(found)) is None:
             report.append(Placed(field=field, how="not answered" if found else "not asked", question=question))
         else:
-            values[field] = _shaped(field, found.value)
-            report.append(Placed(field=field, how="mapped", question=_name(found), value=values[field]))
+            values[field] = filled(several.single(field), value)
+            report.append(Placed(field=field, how="mapped", question=_names(found), value=values[field]))
     if submission.document is not None:
         return _over(submission.document, values, tuple(report), used)
-    free = [answer for answer in answers if answer not in used]
-    wanted = [field for field in FIELDS if field not in mapping and field not in fixed]
+    free = [answer for answer in answers if not any(answer is one for one in used)]
+    mapped = {several.canonical(field) for field in mapping}
+    wanted = [field for field in FIELDS if field not in mapped and field not in fixed]
     known = owner_is_known or "owner.email" in fixed
-    for field, found in guess(free, wanted, owner_is_known=known).items():
-        if found.value is not None:
-            used.append(found)
-            values[field] = _shaped(field, found.value)
-            report.append(Placed(field=field, how="guessed", question=_name(found), value=values[field]))
+    for field, found in guess(free, wanted, mapped=mapped, owner_is_known=known).items():
+        if (value := joined(found)) is not None:
+            used += found
+            values[field] = _guessed(field, filled(several.single(field), value))
+            report.append(Placed(field=field, how="guessed", question=_names(found), value=values[field]))
     placed = {line.field for line in report}
     report += [Placed(field=field, how="left to its default") for field in FIELDS if field not in placed]
-    unused = tuple(answer for answer in answers if answer not in used and answer.value is not None)
-    return Mapped(document=_nested(values), report=tuple(report), unused=unused)
+    shared = {field: values[field] for field in values if field in fixed or field == "contact.consent"}
+    folded, numbers = several.folded(values, shared)
+    return Mapped(document=_nested(folded), report=tuple(report), unused=asked.unused(used), numbers=numbers)
 
 
 def explained(errors: Sequence[FieldError], mapped: Mapped) -> list[FieldError]:
     """Return the errors, each saying also which question was looked for, so that a form can be mended."""
     lines = {line.field: line for line in mapped.report}
-    return [
-        FieldError(field=error["field"], problem=error["problem"] + _looked_for(lines, error["field"]))
-        for error in errors
-    ]
+    named = [(several.renamed(error["field"], mapped.numbers), error["problem"]) for error in errors]
+    return [FieldError(field=field, problem=problem + _looked_for(lines, field)) for field, problem in named]
 
 
 def _looked_for(lines: Mapping[str, Placed], field: str) -> str:
-    line = lines.get(field) or lines.get(field.rpartition(".")[0])
+    all_of_them = several.FIELD.sub(r"contacts[#].\g<name>", field)
+    line = lines.get(field) or lines.get(field.rpartition(".")[0]) or lines.get(all_of_them)
     if line is None:
         return ""
     match line.how:
@@ -154,64 +121,26 @@ def _quoted(question: str | None) -> str:
     return f"“{(question or '')[:80]}”"
 
 
-def _name(answer: Answer) -> str:
-    return answer.title or answer.names[-1]
+def _names(found: Sequence[Answer]) -> str:
+    return " + ".join(answer.title or answer.names[-1] for answer in found)
 
 
-def _find(answers: Sequence[Answer], question: str) -> Answer | None:
-    """By id, ref or key first, then by title; of several with one title the first that was answered."""
-    for answer in answers:
-        if question in answer.names:
-            return answer
-    wanted = tidied(question)
-    alike = [answer for answer in answers if wanted and tidied(answer.title) == wanted]
-    return next((answer for answer in alike if answer.value is not None), alike[0] if alike else None)
+def _numbered(mapping: Mapping[str, str], asked: Asked) -> list[tuple[str, str]]:
+    """The mapping in one spelling, with what stands for all numbers written out for those that the form has."""
+    written: list[tuple[str, str]] = []
+    for field, question in mapping.items():
+        if "#" not in field:
+            written.append((several.canonical(field), question))
+            continue
+        each = [(field.replace("#", str(n)), question.replace("#", str(n))) for n in several.NUMBERS]
+        answered = [(one, text) for one, text in each if joined(asked.find(text)) is not None]
+        written += [(several.canonical(one), text) for one, text in answered or [(field, question)]]
+    return written
 
 
-def _shaped(field: str, value: Value) -> Any:
-    """Return the value as the API takes it, or as it is when that cannot be told: then the field's check says so."""
-    text = _text(value)
-    match FIELDS[field]:
-        case "text":
-            return text
-        case "list":
-            return _parts(value, r"[,;\n]")
-        case "links":
-            return [_address(part) for part in _parts(value, r"[\s,;]")]
-        case "link":
-            return _address(text)
-        case "yes-no":
-            word = tidied(text)
-            return True if word in YES else False if word in NO else text
-        case "number":
-            return int(text) if re.fullmatch(r"\d{1,4}", text) else text
-        case "kind":
-            return KINDS.get(tidied(text), tidied(text))
-        case "days":
-            return [part[:3].lower() for part in _parts(value, r"[\s,;]")]
-        case "breaks":
-            return _parts(value, r"[\s,;]")
-
-
-def _text(value: Value) -> str:
-    match value:
-        case bool():
-            return "Yes" if value else "No"
-        case float() if value.is_integer():
-            return str(int(value))
-        case tuple():
-            return ", ".join(value)
-    return str(value).strip()
-
-
-def _parts(value: Value, separators: str) -> list[str]:
-    parts: Collection[str] = value if isinstance(value, tuple) else re.split(separators, _text(value))
-    return [part.strip() for part in parts if part.strip()]
-
-
-def _address(text: str) -> str:
-    """People leave the https:// out."""
-    return f"https://{text}" if re.match(r"(?i)[a-z0-9-]+(\.[a-z0-9-]+)+(/|$)", text) else text
+def _guessed(field: str, value: Any) -> Any:
+    """What a form calls the kind of an event need not be one of ours; a guess must not cost the meeting."""
+    return "other" if field == "event.kind" and value not in OWN_KINDS else value
 
 
 def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -250,9 +179,10 @@ def _over(
                 result[name] = kept
         else:
             result[name] = value
-    for field, value in values.items():
+    folded, numbers = several.folded(values, {})
+    for field, value in folded.items():
         part, _, name = field.rpartition(".")
         if part and not isinstance(result.get(part), dict):
             result[part] = {}
         (result[part] if part else result)[name] = value
-    return Mapped(document=result, report=report)
+    return Mapped(document=result, report=report, numbers=numbers)

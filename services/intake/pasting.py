@@ -8,16 +8,33 @@ WHERE: Final = {
     "any of its libraries does that with the secret.",
     "typeform": "In Typeform open your form, then Connect > Webhooks > Add a webhook: paste the URL, Save, then Edit,\n"
     "paste the secret into Secret, and switch the webhook on. Send test request should show 202.",
+    "tally": "In Tally publish your form, then Integrations > Webhooks > Connect: paste the URL as Endpoint URL,\n"
+    "and the secret, if there is one, as Signing secret.",
+    "jotform": "In Jotform open your form, then Settings > Integrations > Webhooks: paste the URL and complete the\n"
+    "integration. Jotform can prove itself by nothing else, so keep the URL to yourself.",
+    "google-forms": "In Google Forms open your form, then More > Apps Script: paste deploy/google-forms.gs, put the\n"
+    "URL and the secret at its top, Save, and Run setUp once.",
+    "microsoft-forms": "In Power Automate make a flow: When a new response is submitted, Get response details, HTTP:\n"
+    "POST to the URL with the header Authorization: Bearer and the secret. The page named below has the body.",
+    "formbricks": "In Formbricks open Configuration > Integrations > Manage Webhooks > Add Webhook: paste the URL,\n"
+    "choose Response Finished and your survey. It then shows a secret of its own, which replaces this one:\n"
+    "afterhello source rotate NAME --secret whsec_...",
+    "fillout": "In Fillout open your form, then Integrate > Webhook: paste the URL, Test, Finish setup.\n"
+    "Fillout can prove itself by nothing else, so keep the URL to yourself.",
 }
+PAGES: Final = frozenset(WHERE) - {"standard"}  # deploy/forms/ has a page for each
 ANYWHERE: Final = "Paste the URL and the secret where your tool asks for its webhook."
 
 _MEETING: Final = '{"owner": {"email": "you@school.example"}, "contact": {"name": "Erin"}, "plan": "demo"}'
 
 
-def in_words(*, name: str, provider: str, url: str, secret: str) -> str:
+def in_words(*, name: str, provider: str, url: str, secret: str | None) -> str:
     """Return what to tell who has just added a source."""
-    lines = trial(provider, url=url, secret=secret)
-    parts = [f"url     {url}\nsecret  {secret}", "Both are shown this once.", WHERE.get(provider, ANYWHERE)]
+    lines = trial(provider, url=url, secret=secret or "")
+    shown = f"url     {url}\nsecret  {secret}" if secret else f"url     {url}"
+    where = WHERE.get(provider, ANYWHERE).replace("NAME", shlex.quote(name))
+    parts = [shown, "Both are shown this once." if secret else "It is shown this once.", where]
+    parts += [f"Step by step: deploy/forms/{provider}.md"] if provider in PAGES else []
     parts += [f"To try it from here:\n\n{lines}"] if lines else []
     return "\n\n".join((*parts, f"What goes where: afterhello source test {shlex.quote(name)} PAYLOAD.json"))
 

@@ -43,9 +43,9 @@ def plan(option: str, text: str, plans: Collection[str]) -> str:
 
 
 def secret(tool: Provider, text: str | None) -> str:
-    """Return the secret, or a fresh one of the form that the tool takes."""
+    """Return the secret, or a fresh one of the form that the tool takes; empty where the path alone is the proof."""
     if text is None:
-        return tool.new_secret()
+        return tool.new_secret() or ""
     checked("--secret", tool.check_secret, text)
     return text
 

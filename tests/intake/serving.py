@@ -1,7 +1,5 @@
 """An intake that listens on a port of its own, and senders that know its secrets."""
 
-import base64
-import hmac
 import json
 import secrets
 from collections.abc import AsyncIterator
@@ -23,6 +21,7 @@ from shared import settings
 from shared.db import Pool
 from shared.signing import Box
 from shared.web import application, runner
+from tests.intake import senders
 
 PLANNER = Plans.read(None)
 TYPEFORM = (Path(__file__).parent / "payloads" / "typeform" / "form_response.json").read_bytes()
@@ -59,7 +58,8 @@ class Intake:
 
     async def source(self, provider: str = "standard", name: str | None = None, **given: Any) -> "Sender":
         """Add a source and return who submits to it."""
-        path, secret = sources.new_path(), given.pop("secret", None) or PROVIDERS[provider].new_secret()
+        path = sources.new_path()
+        secret: str = given.pop("secret", PROVIDERS[provider].new_secret()) or ""
         fields: dict[str, Any] = {"mapping": {}, "fixed": {}} | given
         async with self.pool.acquire() as conn:
             source = await sources.add_source(
@@ -101,10 +101,7 @@ class Sender:
 
     def signed(self, body: bytes, *, id: str = "msg_1", at: datetime | None = None) -> dict[str, str]:
         """Return the headers with which the provider sends this body."""
-        headers = {"Content-Type": "application/json"}
-        if self.provider == "typeform":
-            return headers | {"Typeform-Signature": typeform_signature(body, self.secret)}
-        return headers | standard_signature(body, self.secret, id=id, at=at)
+        return senders.signed(self.provider, body, self.secret, id=id, at=at)
 
     async def send(self, body: bytes | dict[str, Any], *, id: str = "msg_1", **headers: str) -> ClientResponse:
         """Send this body, signed; `headers` are added, or put in place of the provider's."""
@@ -114,17 +111,11 @@ class Sender:
 
 
 def standard_signature(body: bytes, secret: str, *, id: str, at: datetime | None = None) -> dict[str, str]:
-    """Sign as https://www.standardwebhooks.com says, without the library that the product verifies with."""
-    stamp = str(int((at or datetime.now(UTC)).timestamp()))
-    encoded = secret.removeprefix("whsec_")
-    key = base64.b64decode(encoded + "=" * (-len(encoded) % 4))
-    digest = hmac.digest(key, f"{id}.{stamp}.".encode() + body, "sha256")
-    signature = f"v1,{base64.b64encode(digest).decode()}"
-    return {"webhook-id": id, "webhook-timestamp": stamp, "webhook-signature": signature}
+    return senders.signed("standard", body, secret, id=id, at=at)
 
 
 def typeform_signature(body: bytes, secret: str) -> str:
-    return f"sha256={base64.b64encode(hmac.digest(secret.encode(), body, 'sha256')).decode()}"
+    return senders.signed("typeform", body, secret)["Typeform-Signature"]
 
 
 def submission(**given: Any) -> dict[str, Any]:

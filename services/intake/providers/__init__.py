@@ -4,7 +4,16 @@ from collections.abc import Mapping
 from typing import Final, Protocol
 
 from services.intake.answers import Delivery
-from services.intake.providers import standard, typeform
+from services.intake.providers import (
+    fillout,
+    formbricks,
+    google_forms,
+    jotform,
+    microsoft_forms,
+    standard,
+    tally,
+    typeform,
+)
 
 Headers = Mapping[str, str]  # names in lower case
 
@@ -20,14 +29,17 @@ class Provider(Protocol):
     def KEPT(self) -> tuple[str, ...]:  # noqa: N802
         """The headers to keep with a submission, since `read` needs them."""
 
-    def new_secret(self) -> str:
-        """Return a fresh secret of the form that the vendor's tool takes."""
+    def new_secret(self) -> str | None:
+        """Return a fresh secret of the form that the vendor's tool takes; None where the path alone is the proof."""
 
     def check_secret(self, secret: str) -> None:
         """Raise `ValueError` in words when nothing should be verified with this secret."""
 
     def verify(self, headers: Headers, body: bytes, secret: str) -> bool:
-        """Say whether the sender of exactly these bytes knows the secret; never raises, whatever was sent."""
+        """Say whether the sender of exactly these bytes knows the secret; never raises, whatever was sent.
+
+        The secret is empty where there is none.
+        """
 
     def read(self, headers: Headers, body: bytes) -> Delivery:
         """Return what was delivered; raises `ValueError` for a malformed body, `Unreadable` for another meaning."""
@@ -36,4 +48,10 @@ class Provider(Protocol):
 PROVIDERS: Final[dict[str, Provider]] = {
     "standard": standard,
     "typeform": typeform,
+    "tally": tally,
+    "jotform": jotform,
+    "google-forms": google_forms,
+    "microsoft-forms": microsoft_forms,
+    "formbricks": formbricks,
+    "fillout": fillout,
 }

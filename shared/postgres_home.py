@@ -21,6 +21,7 @@ FOLDER: Final = "pg18"
 SOCKET_PATH_BYTES: Final = 100  # the kernel's limit is 107, on macOS 103
 SYSTEM_USER: Final = "afterhello_postgres"  # PostgreSQL refuses to run as root
 SYSTEM_FOLDER: Final = Path("/var/lib/afterhello")
+NOTE: Final = "data_dir"  # in a folder there: which data directory it stands for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,14 +66,30 @@ def locate(data_dir: Path) -> Home:
             data_dir.chmod(stat.S_IMODE(data_dir.stat().st_mode) | stat.S_IXOTH)
         data = data_dir / FOLDER
     else:
-        other = SYSTEM_FOLDER / digest(data_dir)
-        if not other.exists():
-            _warn(f"{data_dir} cannot be used by {user.pw_name}; the database is kept in {other}")
-        other.mkdir(parents=True, exist_ok=True)
-        data = other / FOLDER
+        data = _elsewhere(data_dir) / FOLDER
     if not _may_pass(programs, user):
         programs = _copied(programs)
     return Home(data=data, programs=programs, user=user)
+
+
+def _elsewhere(data_dir: Path) -> Path:
+    """Return the folder that keeps the database of a data directory which the database's user cannot reach."""
+    folder = SYSTEM_FOLDER / digest(data_dir)
+    if not folder.exists():
+        _warn(f"{data_dir} cannot be used by {SYSTEM_USER}; the database is kept in {folder}")
+        _forget_temporary_ones()
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / NOTE).write_text(str(data_dir))
+    return folder
+
+
+def _forget_temporary_ones() -> None:
+    """Remove what stands for folders that were temporary and are gone; any other missing one may come back."""
+    temporary = Path(tempfile.gettempdir()).resolve()
+    for note in SYSTEM_FOLDER.glob(f"*/{NOTE}"):
+        data_dir = Path(note.read_text())
+        if data_dir.is_relative_to(temporary) and not data_dir.exists():
+            shutil.rmtree(note.parent, ignore_errors=True)
 
 
 def _programs() -> Path:

@@ -212,6 +212,17 @@ async def test_no_folder_above_is_opened_to_others(data_dir: Path) -> None:
     assert closed.stat().st_mode & 0o777 == 0o700
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's database has a user of its own")
+async def test_what_was_kept_for_a_temporary_folder_goes_when_that_is_gone(data_dir: Path, folder: Path) -> None:
+    for name in ("first", "second"):
+        closed = folder / name
+        closed.mkdir(mode=0o700)
+        async with embedded.database(settings(closed / "var")):
+            kept = [note.read_text() for note in (folder / "system").glob(f"*/{postgres_home.NOTE}")]
+        assert kept == [str(closed / "var")]
+        shutil.rmtree(closed)
+
+
 async def test_what_went_wrong_is_said_in_one_line(data_dir: Path) -> None:
     async with embedded.database(settings(data_dir)):
         pass

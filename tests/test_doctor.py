@@ -18,6 +18,7 @@ from shared.db import Pool
 from shared.settings import Settings
 from shared.topology import declare
 from tests.factories import meeting_logged
+from tests.servers.installation import open_folder
 
 KEY = secrets.token_hex(32)
 
@@ -69,12 +70,12 @@ def _wrong(found: dict[str, dict[str, Any]]) -> set[str]:
     return {check for check, finding in found.items() if not finding["ok"]}
 
 
-async def test_nothing_is_wrong_with_a_healthy_installation(tmp_path: Path) -> None:
-    tmp_path.chmod(0o711)
-    own = {"DATA_DIR": str(tmp_path / "data")}
-    await _afterhello(own, "migrate")
+async def test_nothing_is_wrong_with_a_healthy_installation() -> None:
+    with open_folder() as folder:
+        own = {"DATA_DIR": str(folder / "data")}
+        await _afterhello(own, "migrate")
 
-    status, found = await _doctor(own)
+        status, found = await _doctor(own)
 
     assert _wrong(found) == set()
     assert status == 0

@@ -8,7 +8,7 @@ import shlex
 import signal
 import stat
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -17,16 +17,16 @@ import aiohttp
 import pytest
 
 from shared.settings import Settings
-from tests.servers.installation import free_ports
+from tests.servers.installation import free_ports, open_folder
 from tests.servers.waiting import until
 
 
 @pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
-    """No setting but a DATA_DIR of one's own, which root's PostgreSQL too can get through to."""
-    tmp_path.chmod(0o711)
+def environment() -> Iterator[dict[str, str]]:
+    """No setting but a DATA_DIR of one's own."""
     inherited = {name: value for name, value in os.environ.items() if name.lower() not in Settings.model_fields}
-    return inherited | {"DATA_DIR": str(tmp_path / "data")}
+    with open_folder() as folder:
+        yield inherited | {"DATA_DIR": str(folder / "data")}
 
 
 @asynccontextmanager
@@ -44,8 +44,8 @@ async def _process(environment: dict[str, str], *arguments: str) -> AsyncIterato
         yield process
     finally:
         if process.returncode is None:
-            process.kill()
-        await process.communicate()
+            process.terminate()  # not killed: it has a PostgreSQL to stop
+        await asyncio.wait_for(process.communicate(), 40)
 
 
 async def _welcome(process: asyncio.subprocess.Process) -> str:
@@ -138,18 +138,14 @@ async def test_it_stops_in_order_and_starts_again_with_what_it_had(
         assert await _welcome(process) == first
 
 
-async def test_the_demo_shows_the_main_job_and_leaves_nothing_behind(
-    environment: dict[str, str], tmp_path: Path
-) -> None:
-    folder = tmp_path / "temporary"
-    folder.mkdir(mode=0o711)
-
-    status, out, err = await _afterhello(environment | {"TMPDIR": str(folder)}, "demo")
+async def test_the_demo_shows_the_main_job_and_leaves_nothing_behind(environment: dict[str, str]) -> None:
+    with open_folder() as folder:
+        status, out, err = await _afterhello(environment | {"TMPDIR": str(folder)}, "demo")
+        assert list(folder.iterdir()) == []
 
     assert status == 0, out + err
     assert len(re.findall(r"^Subject: ", out, re.MULTILINE)) == 3
     assert "Done: 3 of 3 mails, none twice." in out
-    assert list(folder.iterdir()) == []
     assert not Path(environment["DATA_DIR"]).exists()
 
 

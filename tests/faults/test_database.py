@@ -3,7 +3,7 @@
 import os
 import secrets
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -12,16 +12,16 @@ import pytest
 from pydantic import SecretStr
 
 from shared import db, embedded, postgres_home, postgres_server
-from tests.servers.installation import STEPS, Installation, Part, in_three_processes, response, start
+from tests.servers.installation import STEPS, Installation, Part, in_three_processes, open_folder, response, start
 from tests.servers.waiting import until
 
 
 @pytest.fixture
-async def data_dir(tmp_path: Path) -> AsyncIterator[Path]:
+def data_dir() -> Iterator[Path]:
     """Of a PostgreSQL of one's own, which may be stopped at will."""
-    tmp_path.chmod(0o711)
-    yield tmp_path / "postgres"
-    postgres_server.stop(postgres_home.locate(tmp_path / "postgres"))
+    with open_folder() as folder:
+        yield folder / "data"
+        postgres_server.stop(postgres_home.locate(folder / "data"))
 
 
 @pytest.mark.parametrize("how", ["fast", "as a power cut would"])

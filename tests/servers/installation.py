@@ -6,8 +6,9 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,37 +27,21 @@ from tests.servers.waiting import until
 
 ROOT: Final = Path(__file__).parent.parent.parent
 SERVICES: Final = ("intake", "scheduler", "notifier")
-# As the shipped `demo`, in a hurry.
-QUICK_PLAN: Final = """\
-title = "A plan for tests in a hurry"
-ignore_quiet_hours = true
+STEPS: Final = 3  # of the plan `quick`
 
-[[steps]]
-after = "0 seconds"
-playbook = "say-hello"
 
-[[steps]]
-after = "2 seconds"
-playbook = "keep-promise"
+def plan(*steps: tuple[str, str]) -> str:
+    """A plan that writes at whatever hour: playbooks, and how long after the meeting."""
+    parts = [f'[[steps]]\nafter = "{after}"\nplaybook = "{playbook}"\n' for after, playbook in steps]
+    return "\n".join(['title = "For tests"\nignore_quiet_hours = true\n', *parts])
 
-[[steps]]
-after = "4 seconds"
-playbook = "check-in"
-"""
-STEPS: Final = 3
-# Long enough between its two nudges for the first to be sent, recorded and known everywhere.
-PAUSING_PLAN: Final = """\
-title = "A plan with a pause"
-ignore_quiet_hours = true
 
-[[steps]]
-after = "0 seconds"
-playbook = "say-hello"
-
-[[steps]]
-after = "6 seconds"
-playbook = "check-in"
-"""
+PLANS: Final = {
+    # As the shipped `demo`, in a hurry.
+    "quick": plan(("0 seconds", "say-hello"), ("2 seconds", "keep-promise"), ("4 seconds", "check-in")),
+    # Long enough between its two nudges for the first to be sent, recorded and known everywhere.
+    "pausing": plan(("0 seconds", "say-hello"), ("6 seconds", "check-in")),
+}
 SETTLED: Final = """
     SELECT NOT EXISTS (SELECT FROM intake.outbox)
        AND NOT EXISTS (SELECT FROM scheduler.outbox)
@@ -216,8 +201,8 @@ async def _surroundings(
 ) -> AsyncIterator[tuple[Installation, dict[str, str]]]:
     plans = folder / "plans"
     plans.mkdir()
-    (plans / "quick.toml").write_text(QUICK_PLAN)
-    (plans / "pausing.toml").write_text(PAUSING_PLAN)
+    for name, text in PLANS.items():
+        (plans / f"{name}.toml").write_text(text)
     mailbox = Mailbox(folder / "mailbox")
     (port,) = free_ports(1)
     async with smtp_server(mailbox) as smtp_port, aiohttp.ClientSession() as client:
@@ -239,6 +224,14 @@ async def _surroundings(
         values: dict[str, Any] = {"amqp_url": None} | {name.lower(): value for name, value in given.items()}
         config = settings.read(**values)
         yield Installation(config=config, mailbox=mailbox, client=client), given
+
+
+@contextmanager
+def open_folder() -> Iterator[Path]:
+    """A temporary folder that root's PostgreSQL, which runs as a user of its own, can get through to."""
+    with tempfile.TemporaryDirectory(prefix="afterhello-") as folder:
+        Path(folder).chmod(0o711)
+        yield Path(folder)
 
 
 def free_ports(count: int) -> list[int]:

@@ -8,7 +8,7 @@ from typing import Final
 
 PARTS: Final = 200
 HEAD_BYTES: Final = 4096
-BOUNDARY: Final = re.compile(r"""boundary\s*=\s*(?:"([^"\r\n]{1,70})"|([^\s;"]{1,70}))""", re.IGNORECASE)
+BOUNDARY: Final = re.compile(r"""boundary\s*=\s*(?:"([^"\r\n]{1,200})"|([^\s;"]{1,200}))""", re.IGNORECASE)
 BOUNDARY_BYTES: Final = re.compile(rb"[0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-./:=?]")
 PARAMETER: Final = re.compile(r""";\s*([a-z0-9*_-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]*))""", re.IGNORECASE)
 CHARSETS: Final = ("", "utf-8", "utf8", "us-ascii")
@@ -45,7 +45,7 @@ def read_fields(content_type: str, body: bytes) -> dict[str, str]:
 def _boundary(content_type: str, body: bytes) -> bytes:
     if content_type.strip().lower().startswith("multipart/"):
         found = BOUNDARY.search(content_type)
-        boundary = (found[1] or found[2]).encode("utf-8", "surrogateescape") if found else b""
+        boundary = (found[1] or found[2]).encode("ascii", "replace") if found else b""
     else:
         boundary = body[:80].split(b"\n")[0].rstrip(b"\r").removeprefix(b"--")
     if not BOUNDARY_BYTES.fullmatch(boundary):

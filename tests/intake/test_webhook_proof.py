@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.intake.providers import PROVIDERS
+from services.intake.providers import standard
 from shared.db import Pool
 from shared.events import new_id
 from tests.intake.serving import KNOWN_ANSWER, NAME, TYPEFORM, Intake, standard_signature, submission
@@ -74,7 +74,7 @@ async def test_the_time_of_signing_may_be_off_by_five_minutes(intake: Intake, se
 async def test_while_a_secret_is_rotated_both_are_right_and_then_only_the_new_one(intake: Intake) -> None:
     sender = await intake.source()
     raw = json.dumps(submission()).encode()
-    fresh = PROVIDERS["standard"].new_secret()
+    fresh = standard.new_secret()
     add = "INSERT INTO source_keys (id, source, sealed) VALUES ($1, $2, $3)"
     await intake.pool.execute(add, new_id(), sender.source.id, intake.box.seal(fresh))
     by_new = {"Content-Type": "application/json"} | standard_signature(raw, fresh, id="msg_new")

@@ -45,7 +45,7 @@ def read_fields(content_type: str, body: bytes) -> dict[str, str]:
 def _boundary(content_type: str, body: bytes) -> bytes:
     if content_type.strip().lower().startswith("multipart/"):
         found = BOUNDARY.search(content_type)
-        boundary = (found[1] or found[2]).encode("ascii", "replace") if found else b""
+        boundary = (found[1] or found[2]).encode("ascii", "backslashreplace") if found else b""
     else:
         boundary = body[:80].split(b"\n")[0].rstrip(b"\r").removeprefix(b"--")
     if not BOUNDARY_BYTES.fullmatch(boundary):

@@ -6,12 +6,12 @@ from datetime import datetime
 from uuid import UUID
 
 from services.scheduler import follow_up as kept
-from services.scheduler import keeping, planning, standing, store
+from services.scheduler import keeping, planning, standing, store, touching
 from services.scheduler.follow_up import FollowUp
 from services.scheduler.plan import clock_of
 from services.scheduler.planning import Stop
 from shared.db import Connection
-from shared.events import ActedData, AddressRestored, AddressSuppressed, FollowUpActed, Person
+from shared.events import ActedData, AddressRestored, AddressSuppressed, FollowUpActed, Person, TouchData
 
 
 async def apply_acts(conn: Connection, events: Sequence[FollowUpActed], now: datetime) -> None:
@@ -22,6 +22,7 @@ async def apply_acts(conn: Connection, events: Sequence[FollowUpActed], now: dat
     people = await store.lock_people(conn, {act.person for act in acts})
     changed = await _acted(conn, [act for act in acts if act.act != "stop"], people)
     await keeping.keep(conn, changed, now)
+    await touching.touch(conn, [_touch(act) for act in acts if act.act == "done" and act.connection], now)
     stops = [(_stop(act), act.person) for act in acts if act.act == "stop"]
     await standing.keep_stops(conn, stops)
     await keeping.keep(conn, await _stopped(conn, stops, people), now)
@@ -98,6 +99,10 @@ async def _stopped(conn: Connection, stops: Sequence[tuple[Stop, UUID]], people:
             planning.stops_it(stop, one, people[one.person_id], meetings[one.meeting_id].logged_at) for stop, _ in stops
         )
     ]
+
+
+def _touch(act: ActedData) -> TouchData:
+    return TouchData(person=act.person, connection=act.connection or act.person, at=act.at, how="done")
 
 
 def _stop(act: ActedData) -> Stop:

@@ -8,6 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from services.scheduler import follow_up as kept
+from services.scheduler.branch import StepBefore, is_taken
 from services.scheduler.follow_up import FollowUp
 from services.scheduler.prompt import Prompt
 from services.scheduler.wall_time import Clock
@@ -24,6 +25,7 @@ from shared.events import (
     new_id,
 )
 
+NONE: Final[Mapping[UUID, StepBefore]] = {}
 MISSED_A_NUDGE: Final = 100  # the newest; nobody reads a longer list, and a message has bounds
 
 
@@ -45,12 +47,16 @@ def fire(
     *,
     now: datetime,
     too_late_after: timedelta,
+    steps_before: Mapping[UUID, StepBefore] = NONE,
 ) -> Fired:
     """End all that is due for a person: at most one nudge a channel, with the newest of each connection.
 
+    A branch that is not taken is superseded, one that cannot be decided yet waits for the next send time.
     Too late is expired and named in the next nudge; older than another due one of its connection is superseded;
     what is left waits for the end of quiet hours when it is those now.
     """
+    branched = _branched(due, steps_before, clock, now)
+    due = [one for one in due if one.id not in branched]
     expired = [kept.ended(one, "expired") for one in due if one.due_at + too_late_after < now]
     in_time = [one for one in due if one.due_at + too_late_after >= now]
     superseded = [kept.ended(one, "skipped", "superseded") for one in _older(in_time)]
@@ -65,7 +71,7 @@ def fire(
     quiet_now = clock.is_quiet(now)
     held = [kept.held(one, now, clock) for one in newest if one.id not in ended and one.heeds_quiet and quiet_now]
     ended |= {one.id for one in held}
-    changed = [*expired, *superseded, *unreachable, *held]
+    changed = [*branched.values(), *expired, *superseded, *unreachable, *held]
 
     by_channel: dict[Channel, list[FollowUp]] = defaultdict(list)
     for one in newest:
@@ -79,6 +85,21 @@ def fire(
         changed += [kept.nudged(one, nudge.nudge) for one in carried]
         nudges.append(nudge)
     return Fired(changed=changed, told=to_tell if nudges else [], nudges=nudges)
+
+
+def _branched(
+    due: Sequence[FollowUp], steps_before: Mapping[UUID, StepBefore], clock: Clock, now: datetime
+) -> dict[UUID, FollowUp]:
+    """Return those that wait for something to turn out which has not, or not yet."""
+    found = {}
+    for one in due:
+        if one.on_outcome is not None and one.id in steps_before:
+            taken = is_taken(one.on_outcome, steps_before[one.id])
+            if taken is None:
+                found[one.id] = kept.put_soon(one, clock, now, days=1)
+            elif not taken:
+                found[one.id] = kept.ended(one, "skipped", "superseded")
+    return found
 
 
 def _older(due: Sequence[FollowUp]) -> list[FollowUp]:

@@ -11,10 +11,11 @@ from uuid import UUID
 import typer
 
 from services.scheduler import plan_file, school_days, wall_time, wishes
+from services.scheduler.offset import NoSuchTime
 from services.scheduler.plan import SHIPPED, PlannedFollowUp, Plans, schedule
 from services.scheduler.plan_file import Plan, PlanError
 from services.scheduler.school_days import NoSuchDay, SchoolDays
-from services.scheduler.wall_time import Clock, NoSuchTime
+from services.scheduler.wall_time import Clock
 from shared import settings
 from shared.command import Refused, connection, show, show_json
 from shared.events import Person

@@ -5,14 +5,17 @@ was overtaken by a newer one, would change.
 """
 
 from dataclasses import dataclass, replace
-from datetime import date, datetime, time
-from typing import Final
+from datetime import date, datetime, time, timedelta
+from typing import Final, Literal
 from uuid import UUID
 
 from services.scheduler import wall_time
+from services.scheduler.offset import NoSuchTime, offset
 from services.scheduler.wall_time import Clock, Target
 from shared import events
 from shared.events import ActedData, Channel, FollowUpState, Person
+
+Outcome = Literal["replied", "done", "silent"]
 
 OPEN: Final = ("waiting", "nudged")
 DOABLE: Final = (*OPEN, "stopped")  # who did it and then stopped has done it, in whatever order we hear of the two
@@ -43,6 +46,11 @@ class FollowUp:
     acted_at: datetime | None = None
     nudge_id: UUID | None = None
     is_to_be_told: bool = False
+    every: str | None = None  # of a stay-in-touch step: counted from the last touch
+    on_outcome: Outcome | None = None  # only if the step before turned out so
+    is_for_goal: bool = False  # counted back from the meeting's goal
+    overtaken_by: UUID | None = None  # the newer meeting of the connection whose plan took over
+    is_paused: bool = False  # waits, and does not come due
 
     @property
     def is_elapsed(self) -> bool:
@@ -86,6 +94,8 @@ def ended(follow_up: FollowUp, state: FollowUpState, reason: str | None = None) 
         state=state,
         reason=reason,
         is_to_be_told=state == "expired",
+        overtaken_by=None,
+        is_paused=False,
     )
 
 
@@ -123,6 +133,14 @@ def put(follow_up: FollowUp, target: Target, clock: Clock) -> FollowUp:
     return follow_up if there == follow_up else replace(there, revision=follow_up.revision + 1)
 
 
+def put_soon(follow_up: FollowUp, clock: Clock, now: datetime, *, days: int = 0) -> FollowUp:
+    """Return it waiting for the next send time, or that of so many days from now; what heeds no hours, for now."""
+    if not follow_up.heeds_quiet and not days:
+        return put(follow_up, Target(not_before=now), clock)
+    day = now.astimezone(clock.zone).date() + timedelta(days=days)
+    return put(follow_up, replace(wall_time.next_send_time(now, clock, day=day), at=follow_up.at), clock)
+
+
 def acted(follow_up: FollowUp, act: ActedData, clock: Clock) -> FollowUp:
     """Return what the person's done or later makes of it; the same value when it has ended, or they acted since.
 
@@ -144,7 +162,7 @@ def acted(follow_up: FollowUp, act: ActedData, clock: Clock) -> FollowUp:
 
 def _later(act: ActedData, clock: Clock) -> Target:
     if act.span is not None:
-        return wall_time.after(act.at, wall_time.offset(act.span), clock)
+        return wall_time.after(act.at, offset(act.span), clock)
     if act.until is None:
-        raise wall_time.NoSuchTime("later needs `until` or a span")
+        raise NoSuchTime("later needs `until` or a span")
     return wall_time.next_send_time(act.at, clock, day=act.until)

@@ -9,6 +9,7 @@ from typing import Final, Literal
 from uuid import UUID, uuid5
 
 from services.scheduler import plan_file, school_days, wall_time
+from services.scheduler.follow_up import Outcome
 from services.scheduler.plan_file import Plan, PlanError, Playbook, Step
 from services.scheduler.school_days import NoSuchDay, Region, SchoolDays
 from services.scheduler.wall_time import Clock, Moment, Target
@@ -31,6 +32,9 @@ class PlannedFollowUp:
     playbook: Playbook
     channel: Channel | None  # None: the recipient's own
     heeds_quiet: bool
+    every: str | None = None
+    on_outcome: Outcome | None = None
+    is_for_goal: bool = False
     target: Target  # the rule, which moves with the recipient's zone and wishes
     moment: Moment
     state: Planned = "waiting"
@@ -85,14 +89,27 @@ class Plans:
         return [fact(follow_up, meeting, owner.id) for follow_up in planned]
 
 
-def follow_ups(meeting: Meeting, plan: Plan, recipient: Person, *, now: datetime) -> list[PlannedFollowUp]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Since:
+    """What has happened since a meeting that its stay-in-touch steps count from."""
+
+    touched_at: datetime | None = None  # the connection, last
+    ended: Collection[tuple[int, int]] | None = None  # steps with their occurrences; None: nothing was planned yet
+
+
+NOTHING: Final = Since()
+
+
+def follow_ups(
+    meeting: Meeting, plan: Plan, recipient: Person, *, now: datetime, since: Since = NOTHING
+) -> list[PlannedFollowUp]:
     """Return the follow-ups of a meeting that was logged (or moved) now, in the order they fall due.
 
     Those already past are skipped, but for the newest, which goes at the next send time. A step that counts back
     from a goal waits for the goal to be known.
     """
     clock = clock_of(recipient)
-    planned = schedule(plan, clock, met_at=meeting.met_at, goal_at=meeting.goal_at)
+    planned = schedule(plan, clock, met_at=meeting.met_at, goal_at=meeting.goal_at, since=since)
     late = [follow_up for follow_up in planned if _is_late(follow_up, now)]
     if not late:
         return planned
@@ -105,13 +122,15 @@ def follow_ups(meeting: Meeting, plan: Plan, recipient: Person, *, now: datetime
     return _in_order([*skipped, caught_up, *in_time])
 
 
-def schedule(plan: Plan, clock: Clock, *, met_at: datetime, goal_at: datetime | None = None) -> list[PlannedFollowUp]:
+def schedule(
+    plan: Plan, clock: Clock, *, met_at: datetime, goal_at: datetime | None = None, since: Since = NOTHING
+) -> list[PlannedFollowUp]:
     """Return every follow-up of a plan in the order they fall due, whether or not they are past."""
     return _in_order(
         [
             _planned(plan, step, occurrence, target, clock)
             for step in plan.steps
-            for occurrence, target in _targets(step, clock, met_at=met_at, goal_at=goal_at)
+            for occurrence, target in _targets(step, clock, met_at=met_at, goal_at=goal_at, since=since)
         ]
     )
 
@@ -126,6 +145,7 @@ def clock_of(person: Person) -> Clock:
         send_at=person.send_at,
         quiet_from=person.quiet_from,
         quiet_to=person.quiet_to,
+        paused_until=person.paused_until,
         school_days=SchoolDays(
             days=person.days,
             holidays=_region(person.holidays),
@@ -161,15 +181,29 @@ def fact(planned: PlannedFollowUp, meeting: Meeting, person: UUID) -> FollowUp:
     )
 
 
-def _targets(step: Step, clock: Clock, *, met_at: datetime, goal_at: datetime | None) -> Sequence[tuple[int, Target]]:
+def _targets(
+    step: Step, clock: Clock, *, met_at: datetime, goal_at: datetime | None, since: Since
+) -> Sequence[tuple[int, Target]]:
     match step.rule:
         case "after":
             return [(1, wall_time.after(met_at, step.by, clock, at=step.at))]
         case "every":
             numbers = range(1, step.times + 1)
-            return [(n, wall_time.after(met_at, step.by, clock, times=n, at=step.at)) for n in numbers]
+            targets = {n: wall_time.after(met_at, step.by, clock, times=n, at=step.at) for n in numbers}
+            if since.touched_at is not None and since.touched_at > met_at:
+                left = [n for n in numbers if _is_left(step.number, n, targets[n], clock, since)]
+                for k, n in enumerate(left, 1):
+                    targets[n] = wall_time.after(since.touched_at, step.by, clock, times=k, at=step.at)
+            return list(targets.items())
         case "before":
             return [(1, wall_time.before(goal_at, step.by, clock, at=step.at))] if goal_at else []
+
+
+def _is_left(step: int, occurrence: int, target: Target, clock: Clock, since: Since) -> bool:
+    """Whether this occurrence was still to come when the connection was touched."""
+    if since.ended is not None:
+        return (step, occurrence) not in since.ended
+    return since.touched_at is None or wall_time.place(target, clock).due_at > since.touched_at
 
 
 def _planned(plan: Plan, step: Step, occurrence: int, target: Target, clock: Clock) -> PlannedFollowUp:
@@ -179,6 +213,9 @@ def _planned(plan: Plan, step: Step, occurrence: int, target: Target, clock: Clo
         playbook=step.playbook,
         channel=step.channel,
         heeds_quiet=not plan.ignore_quiet_hours,
+        every=str(step.by) if step.rule == "every" else None,
+        on_outcome=step.on,
+        is_for_goal=step.rule == "before",
         target=target,
         moment=wall_time.place(target, clock, heeds_quiet=not plan.ignore_quiet_hours),
     )

@@ -6,12 +6,13 @@ import tomllib
 from dataclasses import dataclass
 from datetime import time
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from services.scheduler.wall_time import NoSuchTime, Offset, offset
+from services.scheduler.follow_up import Outcome
+from services.scheduler.offset import NoSuchTime, Offset, offset
 from shared.events import Channel
 
 Playbook = Literal[
@@ -47,6 +48,7 @@ class Step:
     playbook: Playbook
     at: time | None = None
     channel: Channel | None = None
+    on: Outcome | None = None  # only if the step before turned out so
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +80,7 @@ class _Step(BaseModel):
     to: Literal["owner", "contact"] = "owner"
     at: Annotated[time, BeforeValidator(_local_time)] | None = None
     channel: Channel | None = None
+    on: Outcome | None = None
 
 
 class _Plan(BaseModel):
@@ -114,6 +117,9 @@ def read(path: Path) -> Plan:
     steps, mistakes = [], []
     for index, step in enumerate(plan.steps):
         read_step, wrong = _step(index + 1, step)
+        if step.on is not None and (index == 0 or plan.steps[index - 1].every is not None):
+            what = "the first has none" if index == 0 else "one with `every` has no single outcome"
+            wrong.append(f"`on` is about the step before, and {what}")
         mistakes += [f"{place(index)}: {problem}" for problem in wrong]
         steps += [read_step] if read_step else []
     if mistakes:
@@ -163,9 +169,18 @@ def _step(number: int, step: _Step) -> tuple[Step | None, list[str]]:
             playbook=step.playbook,
             at=step.at,
             channel=step.channel,
+            on=step.on,
         ),
         [],
     )
+
+
+CHOICES: Final = {
+    "playbook": get_args(Playbook),
+    "channel": get_args(Channel),
+    "to": ("owner",),
+    "on": get_args(Outcome),
+}
 
 
 def _mistake(place: Any, problem: ErrorDetails) -> str:
@@ -182,7 +197,7 @@ def _mistake(place: Any, problem: ErrorDetails) -> str:
         case "extra_forbidden":
             text = f"is not known here{_meant(name, known)}: a {'step' if in_step else 'plan'} has {', '.join(known)}"
         case "literal_error":
-            choices = {"playbook": get_args(Playbook), "channel": get_args(Channel), "to": ("owner",)}[name]
+            choices = CHOICES[name]
             text = f"must be one of {', '.join(choices)}, not {given!r:.60}{_meant(str(given), choices)}"
         case "too_short" if name == "steps":
             text = "needs at least one [[steps]]"

@@ -3,11 +3,13 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final, Literal, assert_never
 from uuid import UUID
 
 from services.scheduler import follow_up as kept
+from services.scheduler import wall_time
 from services.scheduler.follow_up import FollowUp
+from services.scheduler.offset import offset
 from services.scheduler.plan import PlannedFollowUp
 from services.scheduler.wall_time import Clock
 from shared.events import ActedData, Channel, FollowUpState, Meeting, Person
@@ -55,9 +57,65 @@ class Standing:
         return None
 
 
-def matters(meeting: Meeting) -> tuple[object, ...]:
-    """Return the facts that a plan goes by; the others are only words in a nudge."""
-    return meeting.met_at, meeting.goal_at, meeting.plan, meeting.state, meeting.connection
+def needs_planning(before: Meeting | None, after: Meeting) -> bool:
+    """Whether what a plan goes by is other than before. The other facts are words in a nudge, or end or hold it."""
+    if before is None or (before.state == "cancelled" and after.state != "cancelled"):
+        return True
+    return _plan_facts(before) != _plan_facts(after)
+
+
+def _plan_facts(meeting: Meeting) -> tuple[object, ...]:
+    return meeting.met_at, meeting.goal_at, meeting.plan, meeting.connection
+
+
+def stood(one: FollowUp, meeting: Meeting) -> FollowUp:
+    """Return what waits as the state of its meeting has it: held while that is paused, ended with it."""
+    if one.state != "waiting":
+        return one
+    match meeting.state:
+        case "active":
+            return replace(one, is_paused=False)
+        case "paused":
+            return replace(one, is_paused=True)
+        case "stopped":
+            return kept.ended(one, "stopped")
+        case "cancelled":
+            return kept.ended(one, "skipped", meeting.state_reason or "cancelled")
+        case _:
+            assert_never(meeting.state)
+
+
+def resumed(waiting: Sequence[FollowUp], clock: Clock, *, now: datetime) -> list[FollowUp]:
+    """Return these as they go on after a pause: of what fell due meanwhile the newest of each connection goes at the
+    next send time, older ones are superseded; nothing else moves."""
+    newest: dict[UUID, FollowUp] = {}
+    for one in sorted((one for one in waiting if one.due_at <= now), key=_in_order):
+        newest[one.connection_id] = one
+    return [
+        one
+        if one.due_at > now
+        else kept.put_soon(one, clock, now)
+        if newest[one.connection_id].id == one.id
+        else kept.ended(one, "skipped", "superseded")
+        for one in waiting
+    ]
+
+
+def _in_order(one: FollowUp) -> tuple[datetime, int, int]:
+    return one.due_at, one.step, one.occurrence
+
+
+def recounted(waiting: Sequence[FollowUp], touched_at: datetime, clock: Clock) -> list[FollowUp]:
+    """Return the stay-in-touch follow-ups among these counted again from a touch; one put off since stays."""
+    series: dict[tuple[UUID, int], list[FollowUp]] = {}
+    for one in sorted(waiting, key=lambda one: one.occurrence):
+        if one.every is not None and (one.acted_at is None or one.acted_at < touched_at):
+            series.setdefault((one.meeting_id, one.step), []).append(one)
+    return [
+        kept.put(one, wall_time.after(touched_at, offset(one.every or ""), clock, times=k, at=one.at), clock)
+        for of_step in series.values()
+        for k, one in enumerate(of_step, 1)
+    ]
 
 
 def barred(follow_up: FollowUp, meeting: Meeting, person: Person, standing: Standing) -> FollowUp:
@@ -78,6 +136,7 @@ def wishes(person: Person) -> tuple[object, ...]:
         person.quiet_to,
         person.holidays,
         person.breaks,
+        person.paused_until,
     )
 
 
@@ -144,6 +203,10 @@ def _row(id: UUID, planned: PlannedFollowUp, meeting: Meeting, person: Person) -
         playbook=planned.playbook,
         channel=planned.channel,
         heeds_quiet=planned.heeds_quiet,
+        every=planned.every,
+        on_outcome=planned.on_outcome,
+        is_for_goal=planned.is_for_goal,
+        is_paused=meeting.state == "paused" and planned.state == "waiting",
         state=planned.state,
         reason=planned.reason,
         on_day=planned.target.day,

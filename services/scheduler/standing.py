@@ -1,6 +1,7 @@
 """What was said and outlives the event: stops, acts that came early, suppressed addresses, erasures. Queries."""
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -153,6 +154,15 @@ async def keep_touches(conn: Connection, given: Sequence[TouchData]) -> None:
         [one.person for one in given],
         [one.at for one in given],
     )
+
+
+async def touched_at(conn: Connection, connections: Collection[UUID]) -> dict[UUID, datetime]:
+    """Return when each of these connections was last touched, in whatever way."""
+    rows = await conn.fetch(
+        "SELECT connection_id, max(at) AS at FROM touches WHERE connection_id = ANY ($1::uuid[]) GROUP BY 1",
+        list(connections),
+    )
+    return {row["connection_id"]: row["at"] for row in rows}
 
 
 async def _who_have(conn: Connection, addresses: Collection[str]) -> list[UUID]:

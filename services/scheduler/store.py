@@ -58,8 +58,19 @@ async def keep_people(conn: Connection, people: Sequence[Person]) -> None:
 async def meetings(conn: Connection, ids: Collection[UUID]) -> dict[UUID, Meeting]:
     """Return those of these meetings that we know."""
     rows = await conn.fetch("SELECT facts FROM meetings WHERE id = ANY ($1::uuid[])", list(ids))
-    known = [(Prompt if "form_url" in row["facts"] else Meeting).model_validate(row["facts"]) for row in rows]
+    known = [_meeting(row["facts"]) for row in rows]
     return {meeting.id: meeting for meeting in known}
+
+
+async def meetings_of(conn: Connection, connections: Collection[UUID]) -> dict[UUID, list[Meeting]]:
+    """Return the meetings of each of these connections."""
+    rows = await conn.fetch(
+        "SELECT connection_id, facts FROM meetings WHERE connection_id = ANY ($1::uuid[])", list(connections)
+    )
+    found: dict[UUID, list[Meeting]] = {}
+    for row in rows:
+        found.setdefault(row["connection_id"], []).append(_meeting(row["facts"]))
+    return found
 
 
 async def keep_meetings(conn: Connection, given: Sequence[tuple[Meeting, UUID]]) -> None:
@@ -101,6 +112,19 @@ async def waiting_of(conn: Connection, people: Collection[UUID]) -> list[FollowU
         conn,
         f"SELECT {FIELDS} FROM follow_ups f WHERE f.person_id = ANY ($1::uuid[]) AND f.state = 'waiting'",
         list(people),
+    )
+
+
+async def open_of(conn: Connection, connections: Collection[UUID]) -> list[FollowUp]:
+    """Return what waits of these connections, and what waited until another of their meetings took over."""
+    return await fetch(
+        conn,
+        f"""
+        SELECT {FIELDS}
+          FROM follow_ups f
+         WHERE f.connection_id = ANY ($1::uuid[]) AND (f.state = 'waiting' OR f.overtaken_by IS NOT NULL)
+        """,
+        list(connections),
     )
 
 
@@ -163,6 +187,10 @@ async def tell_no_more(conn: Connection, people: Collection[UUID], connections: 
 async def fetch(conn: Connection, query: str, *arguments: object) -> list[FollowUp]:
     """Return the follow-ups of a query for `FIELDS`."""
     return [FollowUp(**row) for row in await conn.fetch(query, *arguments)]
+
+
+def _meeting(facts: dict[str, object]) -> Meeting:
+    return (Prompt if "form_url" in facts else Meeting).model_validate(facts)
 
 
 def _json(one: FollowUp) -> dict[str, object]:

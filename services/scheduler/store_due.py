@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
+from services.scheduler.branch import StepBefore
 from services.scheduler.follow_up import FollowUp
 from services.scheduler.store import FIELDS, fetch
 from shared.db import Connection
@@ -20,7 +21,8 @@ LATE: Final = timedelta(hours=1)  # what is later than this belongs to the backl
 NOTHING_LATE: Final = """
                    AND NOT EXISTS (
                            SELECT FROM follow_ups l
-                            WHERE l.person_id = f.person_id AND l.state = 'waiting' AND l.due_at < $4)"""
+                            WHERE l.person_id = f.person_id AND l.state = 'waiting' AND NOT l.is_paused
+                              AND l.due_at < $4)"""
 SET_ASIDE: Final = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 30, 120, 360))
 
 
@@ -47,7 +49,8 @@ async def due_people(
         SELECT DISTINCT person_id
           FROM (SELECT f.person_id
                   FROM follow_ups f
-                 WHERE f.state = 'waiting' AND f.due_at <= $1 AND f.due_at >= greatest($2, $4::timestamptz)
+                 WHERE f.state = 'waiting' AND NOT f.is_paused
+                   AND f.due_at <= $1 AND f.due_at >= greatest($2, $4::timestamptz)
                    AND NOT EXISTS (SELECT FROM set_aside s WHERE s.person_id = f.person_id AND s.until > $1)
                    {on_time}
                  ORDER BY f.due_at
@@ -74,7 +77,7 @@ async def claim(conn: Connection, people: Collection[UUID], *, now: datetime) ->
         f"""
         SELECT {FIELDS}
           FROM follow_ups f
-         WHERE f.person_id = ANY ($1::uuid[]) AND f.state = 'waiting' AND f.due_at <= $2
+         WHERE f.person_id = ANY ($1::uuid[]) AND f.state = 'waiting' AND NOT f.is_paused AND f.due_at <= $2
         """,
         ids,
         now,
@@ -91,6 +94,32 @@ async def claim(conn: Connection, people: Collection[UUID], *, now: datetime) ->
     ]
 
 
+async def steps_before(conn: Connection, branches: Collection[UUID]) -> dict[UUID, StepBefore]:
+    """Return how the step before each of these follow-ups stands; without one, how the connection does since it met."""
+    rows = await conn.fetch(
+        """
+        SELECT f.id, coalesce(before.is_waiting, false) AS is_waiting, coalesce(before.is_done, false) AS is_done,
+               coalesce(touched.by_reply >= since.at, false) AS has_reply,
+               coalesce(touched.at >= since.at, false) AS was_touched
+          FROM follow_ups f
+          JOIN meetings m ON m.id = f.meeting_id
+         CROSS JOIN LATERAL (
+               SELECT bool_or(p.state = 'waiting') AS is_waiting, bool_or(p.state = 'done') AS is_done,
+                      min(p.due_at) AS due_at
+                 FROM follow_ups p
+                WHERE p.meeting_id = f.meeting_id AND p.step = f.step - 1) AS before
+         CROSS JOIN LATERAL (SELECT coalesce(before.due_at, (m.facts ->> 'met_at')::timestamptz) AS at) AS since
+         CROSS JOIN LATERAL (
+               SELECT max(t.at) FILTER (WHERE t.how = 'replied') AS by_reply, max(t.at) AS at
+                 FROM touches t
+                WHERE t.connection_id = f.connection_id) AS touched
+         WHERE f.id = ANY ($1::uuid[])
+        """,
+        list(branches),
+    )
+    return {row["id"]: StepBefore(**{name: row[name] for name in StepBefore.__dataclass_fields__}) for row in rows}
+
+
 async def seconds_until_due(conn: Connection) -> float | None:
     """Return how long until there is something to fire, by the database's clock; less than none: overdue."""
     seconds: float | None = await conn.fetchval(
@@ -98,7 +127,7 @@ async def seconds_until_due(conn: Connection) -> float | None:
         SELECT extract(epoch FROM least(
                    (SELECT f.due_at
                       FROM follow_ups f
-                     WHERE f.state = 'waiting'
+                     WHERE f.state = 'waiting' AND NOT f.is_paused
                        AND NOT EXISTS (
                                SELECT FROM set_aside s WHERE s.person_id = f.person_id AND s.until > clock_timestamp())
                      ORDER BY f.due_at
@@ -112,7 +141,9 @@ async def seconds_until_due(conn: Connection) -> float | None:
 
 async def due_rows(conn: Connection, now: datetime) -> int:
     """Return how many follow-ups are due and not fired yet."""
-    count: int = await conn.fetchval("SELECT count(*) FROM follow_ups WHERE state = 'waiting' AND due_at <= $1", now)
+    count: int = await conn.fetchval(
+        "SELECT count(*) FROM follow_ups WHERE state = 'waiting' AND NOT is_paused AND due_at <= $1", now
+    )
     return count
 
 
@@ -158,7 +189,7 @@ async def is_more_late_than(conn: Connection, guard: int, *, now: datetime) -> b
         SELECT count(*) > $2
           FROM (SELECT
                   FROM follow_ups
-                 WHERE state = 'waiting' AND due_at < $1
+                 WHERE state = 'waiting' AND NOT is_paused AND due_at < $1
                    AND due_at > coalesce((SELECT released_at FROM backlog), '-infinity')
                  LIMIT $2 + 1) AS late
         """,
@@ -171,7 +202,7 @@ async def is_more_late_than(conn: Connection, guard: int, *, now: datetime) -> b
 async def late_rows(conn: Connection, *, now: datetime) -> int:
     """Return how many follow-ups are late."""
     count: int = await conn.fetchval(
-        "SELECT count(*) FROM follow_ups WHERE state = 'waiting' AND due_at < $1", now - LATE
+        "SELECT count(*) FROM follow_ups WHERE state = 'waiting' AND NOT is_paused AND due_at < $1", now - LATE
     )
     return count
 

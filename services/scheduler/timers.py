@@ -107,6 +107,8 @@ class Timers:
             return []
         one_of_each = [one for due in claimed for one in (*due.follow_ups, *due.untold)]
         meetings = await store.meetings(conn, {one.meeting_id for one in one_of_each})
+        branches = [one.id for due in claimed for one in due.follow_ups if one.on_outcome is not None]
+        steps_before = await store_due.steps_before(conn, branches) if branches else {}
         fired = [
             coalesce.fire(
                 due.person,
@@ -116,6 +118,7 @@ class Timers:
                 meetings,
                 now=now,
                 too_late_after=self._too_late_after,
+                steps_before=steps_before,
             )
             for due in claimed
         ]

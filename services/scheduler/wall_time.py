@@ -6,34 +6,23 @@ A local time that a clock change skips takes the offset before the gap, one that
 """
 
 import difflib
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from itertools import islice
-from typing import Final, Literal, get_args
+from typing import Final
 from zoneinfo import ZoneInfo, available_timezones
 
 from dateutil.relativedelta import relativedelta
 
+from services.scheduler.offset import SECONDS, NoSuchTime, Offset
 from services.scheduler.school_days import LAST, SchoolDays
 from shared.events import Window
 
 # `shared` has taken the system's files away from zoneinfo, so these are the names of the pinned tzdata package alone.
 ZONES: Final = frozenset(available_timezones() - {"Factory", "localtime", "posixrules"})
 FIRST_YEAR, LAST_YEAR = 1900, 2200
-LONGEST_DAYS: Final = 36_525  # a century
-MOST_SCHOOL_DAYS: Final = 2_000
-
-Unit = Literal["second", "minute", "hour", "day", "school day", "week", "month", "year"]
-ELAPSED: Final = ("second", "minute", "hour")
-SECONDS: Final[dict[Unit, int]] = {"second": 1, "minute": 60, "hour": 3600}
-DAYS: Final[dict[Unit, int]] = {"day": 1, "school day": 1, "week": 7, "month": 31, "year": 366}
-
-
-class NoSuchTime(ValueError):
-    """What was asked for is no time, zone or offset: why, in words."""
 
 
 @lru_cache(maxsize=1024)
@@ -52,39 +41,6 @@ def zone(name: str) -> ZoneInfo:
     return ZoneInfo(name)
 
 
-@dataclass(frozen=True, slots=True)
-class Offset:
-    """A stretch such as "2 hours", which passes, or "3 school days", which is counted on the calendar."""
-
-    count: int
-    unit: Unit
-
-    @property
-    def elapses(self) -> bool:
-        """Whether it passes on any clock, rather than being counted on the calendar."""
-        return self.unit in ELAPSED
-
-    def __str__(self) -> str:
-        return f"{self.count} {self.unit}{'' if self.count == 1 else 's'}"
-
-
-def offset(text: str, *, times: int = 1) -> Offset:
-    """Return "10 seconds", "1 day" or "3 school days" as an offset that can be taken `times` over.
-
-    Raises `NoSuchTime` for anything else, and for what reaches further than a century.
-    """
-    match = re.fullmatch(rf"([0-9]{{1,9}}) +({'|'.join(get_args(Unit))})s?", " ".join(text.split()))
-    if match is None:
-        raise NoSuchTime(f"{text[:60]!r} is no offset such as '2 hours', '1 day', '3 school days' or '2 weeks'")
-    found = Offset(int(match[1]), match[2])  # type: ignore[arg-type]  # the pattern lets in units alone
-    total = found.count * times
-    days = total * SECONDS[found.unit] / 86_400 if found.elapses else total * DAYS[found.unit]
-    if days > LONGEST_DAYS or (found.unit == "school day" and total > MOST_SCHOOL_DAYS):
-        limit = f"{MOST_SCHOOL_DAYS} school days" if found.unit == "school day" else "100 years"
-        raise NoSuchTime(f"{text[:60]!r}{f' {times} times' if times > 1 else ''} is more than {limit}")
-    return found
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clock:
     """A person's wall clock, and when they want to hear from us."""
@@ -94,6 +50,7 @@ class Clock:
     quiet_from: time = time(21, 0)
     quiet_to: time = time(7, 0)  # equal to quiet_from: no quiet hours
     school_days: SchoolDays = field(default_factory=SchoolDays)
+    paused_until: date | None = None  # nothing before this day: what falls due earlier comes then
 
     def is_quiet(self, instant: datetime) -> bool:
         """Whether the wall clock shows quiet hours at this instant; their last moment is not one of them."""
@@ -207,6 +164,7 @@ def place(target: Target, clock: Clock, *, heeds_quiet: bool = True) -> Moment:
     Raises `NoSuchDay` when no day is wanted. An elapsed target may fall on any day.
     """
     held = clock.held if heeds_quiet else lambda instant: instant
+    target = _after_the_pause(target, clock)
     if target.day is None:
         if target.not_before is None:
             raise NoSuchTime("a target needs a day or an instant")
@@ -223,6 +181,14 @@ def place(target: Target, clock: Clock, *, heeds_quiet: bool = True) -> Moment:
             day, local_time = day + timedelta(days=1), target.at or clock.send_at
         else:
             return moment(due_at, clock.zone)
+
+
+def _after_the_pause(target: Target, clock: Clock) -> Target:
+    until = clock.paused_until
+    day = target.day
+    if day is None and target.not_before is not None:
+        day = target.not_before.astimezone(clock.zone).date()
+    return target if until is None or day is None or day >= until else replace(target, day=until)
 
 
 def moment(due_at: datetime, zone: ZoneInfo) -> Moment:

@@ -336,7 +336,7 @@ async def test_the_claim_reads_the_waiting_by_their_index(scheduler_pool: Pool) 
         plan = await conn.fetch(
             """
             EXPLAIN SELECT person_id FROM follow_ups
-             WHERE state = 'waiting' AND due_at <= $1 AND due_at >= $2 ORDER BY due_at LIMIT 500
+             WHERE state = 'waiting' AND NOT is_paused AND due_at <= $1 AND due_at >= $2 ORDER BY due_at LIMIT 500
             """,
             now(),
             now() - DAY,

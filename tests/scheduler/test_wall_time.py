@@ -8,8 +8,9 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from services.scheduler import wall_time
+from services.scheduler.offset import NoSuchTime, Offset, offset
 from services.scheduler.school_days import NoSuchDay, SchoolDays, region
-from services.scheduler.wall_time import ZONES, Clock, NoSuchTime, Target, offset, place, zone
+from services.scheduler.wall_time import ZONES, Clock, Target, place, zone
 from shared.events import Break
 from tests.factories import at
 
@@ -263,7 +264,7 @@ def test_quiet_hours_are_held_as_a_scan_of_every_minute_says(on: Clock, instant:
 @settings(deadline=None, max_examples=400)
 @given(on=clocks, anchor=instants, by=calendar, own=st.none() | times)
 def test_calendar_steps_are_never_early_quiet_or_unwanted(
-    on: Clock, anchor: datetime, by: wall_time.Offset, own: time | None
+    on: Clock, anchor: datetime, by: Offset, own: time | None
 ) -> None:
     found = place(wall_time.after(anchor, by, on, at=own), on)
     assert found.local == found.due_at.astimezone(on.zone).replace(tzinfo=None, fold=0)
@@ -274,7 +275,7 @@ def test_calendar_steps_are_never_early_quiet_or_unwanted(
 
 @settings(deadline=None, max_examples=200)
 @given(on=clocks, first=instants, gap=st.timedeltas(timedelta(0), timedelta(days=40)), by=calendar)
-def test_who_met_later_hears_no_earlier(on: Clock, first: datetime, gap: timedelta, by: wall_time.Offset) -> None:
+def test_who_met_later_hears_no_earlier(on: Clock, first: datetime, gap: timedelta, by: Offset) -> None:
     earlier = place(wall_time.after(first, by, on), on)
     later = place(wall_time.after(first + gap, by, on), on)
     assert earlier.due_at <= later.due_at

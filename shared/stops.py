@@ -15,10 +15,15 @@ from shared.db import Connection
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stop:
-    kind: str  # "connection" or "person"
+    kind: str  # "meeting", "connection" or "person"
     id: UUID
     channel: str  # "" is every channel
     at: datetime
+
+
+async def stop_meeting(conn: Connection, *, person: UUID, meeting: UUID) -> None:
+    """Let nothing begin any more for this meeting."""
+    await _add(conn, "meeting", meeting, "", owner=person)
 
 
 async def stop_connection(conn: Connection, *, person: UUID, connection: UUID) -> None:
@@ -31,15 +36,23 @@ async def stop_person(conn: Connection, *, person: UUID, channel: str = "") -> N
     await _add(conn, "person", person, channel, owner=person)
 
 
-async def resume_person(conn: Connection, *, person: UUID, channel: str = "") -> None:
-    """Take back a person's stop on this channel; with "" on every channel."""
+async def resume_person(conn: Connection, *, person: UUID, channel: str = "", at: datetime | None = None) -> None:
+    """Take back a person's stop on this channel; with "" on every channel, with `at` one that was said until then."""
     await conn.execute(
-        "DELETE FROM stops.stops WHERE kind = 'person' AND id = $1 AND ($2 = '' OR channel = $2)", person, channel
+        """
+        DELETE FROM stops.stops
+         WHERE kind = 'person' AND id = $1 AND ($2 = '' OR channel = $2) AND at <= coalesce($3::timestamptz, 'infinity')
+        """,
+        person,
+        channel,
+        at,
     )
 
 
-async def standing(conn: Connection, *, person: UUID, connections: Sequence[UUID]) -> list[Stop]:
-    """Return the stops that concern this person and these connections.
+async def standing(
+    conn: Connection, *, person: UUID, connections: Sequence[UUID], meetings: Sequence[UUID] = ()
+) -> list[Stop]:
+    """Return the stops that concern this person, these connections and these meetings.
 
     Until the transaction ends nobody can add another for this person: a send recorded in it began before any stop
     that comes after.
@@ -49,24 +62,32 @@ async def standing(conn: Connection, *, person: UUID, connections: Sequence[UUID
         """
         SELECT kind, id, channel, at
           FROM stops.stops
-         WHERE (kind = 'person' AND id = $1) OR (kind = 'connection' AND id = ANY ($2::uuid[]))
+         WHERE (kind = 'person' AND id = $1)
+            OR (kind = 'connection' AND id = ANY ($2::uuid[]))
+            OR (kind = 'meeting' AND id = ANY ($3::uuid[]))
         """,
         person,
         list(connections),
+        list(meetings),
     )
     return [Stop(**row) for row in rows]
 
 
-async def known(conn: Connection, *, people: Sequence[UUID], connections: Sequence[UUID]) -> list[Stop]:
-    """Return the stops that concern these people and connections: a first look, since more may be added meanwhile."""
+async def known(
+    conn: Connection, *, people: Sequence[UUID], connections: Sequence[UUID], meetings: Sequence[UUID] = ()
+) -> list[Stop]:
+    """Return the stops that concern any of these: a first look, since more may be added meanwhile."""
     rows = await conn.fetch(
         """
         SELECT kind, id, channel, at
           FROM stops.stops
-         WHERE (kind = 'person' AND id = ANY ($1::uuid[])) OR (kind = 'connection' AND id = ANY ($2::uuid[]))
+         WHERE (kind = 'person' AND id = ANY ($1::uuid[]))
+            OR (kind = 'connection' AND id = ANY ($2::uuid[]))
+            OR (kind = 'meeting' AND id = ANY ($3::uuid[]))
         """,
         list(people),
         list(connections),
+        list(meetings),
     )
     return [Stop(**row) for row in rows]
 

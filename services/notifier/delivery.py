@@ -209,6 +209,7 @@ class _LastLook:
             conn,
             person=delivery.nudge.recipient.id,
             connections=[one.connection for one in delivery.nudge.follow_ups],
+            meetings=[one.meeting for one in delivery.nudge.follow_ups],
         )
         now = await self._clock(conn)  # after any stop that had to be waited for
         standing = (await store_standing.with_stops(conn, [delivery], found, now))[delivery.id]

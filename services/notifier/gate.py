@@ -101,6 +101,8 @@ def _why_not(follow_up: DueFollowUp, nudge: NudgeData, standing: Standing) -> Sk
     for stop in standing.stops:
         if stop.kind == "person" and stop.id == nudge.recipient.id and stop.channel in {"", nudge.channel}:
             return "stopped"
+        if stop.kind == "meeting" and stop.id == follow_up.meeting:
+            return "stopped"
         # A meeting logged after the stop begins anew with this person.
         if stop.kind == "connection" and stop.id == follow_up.connection and follow_up.logged_at <= stop.at:
             return "stopped"

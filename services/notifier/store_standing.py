@@ -31,6 +31,7 @@ async def standings(conn: Connection, deliveries: Sequence[Delivery], now: datet
         conn,
         people=list({delivery.nudge.recipient.id for delivery in deliveries}),
         connections=list({one.connection for delivery in deliveries for one in delivery.nudge.follow_ups}),
+        meetings=list({one.meeting for delivery in deliveries for one in delivery.nudge.follow_ups}),
     )
     return await with_stops(conn, deliveries, found, now)
 

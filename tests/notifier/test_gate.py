@@ -10,6 +10,7 @@ from tests.factories import at, due_follow_up, nudge_due, recipient
 
 NOW = at("2026-11-11 15:30", "America/New_York")
 HOUR = timedelta(hours=1)
+ERIN = UUID(int=7)
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,13 @@ def test_a_stopped_connection_is_dropped() -> None:
     one = nudge()
     first, second = one.follow_ups
     assert ask(one, stops=(Stop("connection", first.connection, "", NOW),)) == Go((second,))
+
+
+def test_a_meeting_stopped_alone_is_dropped_and_its_connection_goes_on() -> None:
+    first, second = (due_follow_up(connection=ERIN, due_at=NOW) for _ in range(2))
+    one = nudge(follow_ups=(first, second))
+
+    assert ask(one, stops=(Stop("meeting", first.meeting, "", NOW),)) == Go((second,))
 
 
 def test_a_meeting_logged_after_the_stop_of_its_connection_goes_out() -> None:

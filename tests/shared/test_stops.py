@@ -1,7 +1,7 @@
 import asyncio
 from uuid import uuid4
 
-from shared import stops
+from shared import db, stops
 from shared.db import Pool
 from shared.stops import Stop
 
@@ -35,6 +35,31 @@ async def test_a_person_comes_back_on_one_channel_or_on_all(intake_pool: Pool) -
         assert await standing(intake_pool, ada) == {("person", ada, ""), ("person", ada, "email")}
         await stops.resume_person(conn, person=ada)
         assert await standing(intake_pool, ada) == set()
+
+
+async def test_a_meeting_is_stopped_alone(intake_pool: Pool, notifier_pool: Pool) -> None:
+    ada, with_erin, stopped, other = (uuid4() for _ in range(4))
+    async with intake_pool.acquire() as conn, conn.transaction():
+        await stops.stop_meeting(conn, person=ada, meeting=stopped)
+
+    async with notifier_pool.acquire() as conn, conn.transaction():
+        [found] = await stops.standing(conn, person=ada, connections=[with_erin], meetings=[stopped, other])
+        [known] = await stops.known(conn, people=[ada], connections=[with_erin], meetings=[stopped, other])
+        assert await stops.standing(conn, person=ada, connections=[with_erin], meetings=[other]) == []
+    assert (found.kind, found.id) == ("meeting", stopped)
+    assert known == found
+
+
+async def test_a_stop_said_after_a_person_came_back_stands(intake_pool: Pool) -> None:
+    ada = uuid4()
+    async with intake_pool.acquire() as conn, conn.transaction():
+        before = await db.now(conn)
+        await stops.stop_person(conn, person=ada, channel="email")
+
+        await stops.resume_person(conn, person=ada, channel="email", at=before)
+        assert len(await stops.standing(conn, person=ada, connections=[])) == 1
+        await stops.resume_person(conn, person=ada, channel="email", at=await db.now(conn))
+        assert await stops.standing(conn, person=ada, connections=[]) == []
 
 
 async def test_stopping_twice_counts_from_the_later_time(intake_pool: Pool) -> None:

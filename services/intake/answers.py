@@ -1,7 +1,8 @@
 """What a provider's module returns: a delivery, in words that no longer know the vendor."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 Value = str | bool | int | float | tuple[str, ...]
@@ -44,7 +45,46 @@ class Ignored:
     reason: str
 
 
-Delivery = Submission | Ignored
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attendee:
+    """Somebody who booked, or whom they brought along."""
+
+    key: str  # what tells them from the other attendees of the booking; empty when there is only one
+    answers: tuple[Answer, ...] = ()  # under the names of our fields, and their own; none where the tool does not tell
+    is_no_show: bool | None = None  # None: the tool does not tell
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Booking:
+    """What a booking tool tells of a booking: it stands, or is over, was cancelled, or somebody did not come."""
+
+    key: str
+    id: str  # the tool's id of the booking
+    what: Literal["booked", "over", "cancelled", "attendance"]
+    attendees: tuple[Attendee, ...]
+    at: datetime | None  # when the tool told; None: not said
+    moved_from: str | None = None  # the booking whose place it takes
+    is_seated: bool = False  # every attendee comes and goes by themselves
+    is_host_no_show: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gathered:
+    """A gathering is over that its tool names no people of: the host is to be asked."""
+
+    key: str
+    id: str  # the tool's id of the gathering, the same whenever it tells of it
+    answers: tuple[Answer, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handshake:
+    """A challenge, submitting nothing: what to answer, by the secret that proved it."""
+
+    answer: Callable[[str], Mapping[str, str]]
+
+
+Delivery = Submission | Booking | Gathered | Handshake | Ignored
 
 
 class Unreadable(Exception):

@@ -18,7 +18,7 @@ from services.intake.meeting import Defaults, Planner
 from services.intake.rate import Rates
 from services.intake.sources import Token
 from services.intake.store import Received
-from services.intake.webhook import unfit
+from services.intake.taking import unfit
 from shared import db, metrics
 from shared.db import Connection, Pool
 from shared.events import FollowUp, Meeting, new_id

@@ -12,6 +12,7 @@ from services.intake import act_api, actions, api, webhook
 from services.intake.handlers import ROUTES
 from services.intake.meeting import Defaults, Planner
 from services.intake.rate import Rates
+from services.intake.taking import Taker
 from shared import db, dead_letter, metrics, outbox
 from shared.bus import Bus
 from shared.db import Pool
@@ -98,7 +99,8 @@ def add_routes(app: web.Application, pool: Pool, config: Settings, planner: Plan
     assert config.public_url is not None
     rates = Rates(config.rate_limit, clock=time.monotonic)
     defaults = Defaults(time_zone=config.time_zone, phone_region=config.phone_region)
-    app.add_routes(webhook.routes(pool, Box(config.secret_key), planner, rates, defaults))
+    taker = Taker(pool=pool, planner=planner, defaults=defaults, public_url=config.public_url)
+    app.add_routes(webhook.routes(pool, Box(config.secret_key), rates, taker))
     app.add_routes(api.routes(pool, planner, rates, defaults))
     app.add_routes(act_api.routes(pool))
     app.add_routes(actions.routes(pool, public_url=config.public_url, keys=config.secret_key))

@@ -7,11 +7,22 @@ from typing import Any
 from uuid import UUID
 
 from services.intake import meeting, store
+from services.intake.booking import StateReason
 from services.intake.meeting import Defaults, Draft, Submitted
 from services.intake.store import Connected, NewMeeting, Received
 from shared import outbox
 from shared.db import Connection
-from shared.events import Event, Meeting, MeetingData, MeetingLogged, Person, PersonChanged, PersonData, new_id
+from shared.events import (
+    Event,
+    Meeting,
+    MeetingData,
+    MeetingLogged,
+    MeetingState,
+    Person,
+    PersonChanged,
+    PersonData,
+    new_id,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,26 +44,63 @@ async def log(
     submission = await store.accept(conn, received)
     if submission is None:
         return None
+    return await add(conn, submission, submitted, now=received.at, defaults=defaults, traceparent=traceparent)
+
+
+async def add(
+    conn: Connection,
+    submission: UUID,
+    submitted: Submitted,
+    *,
+    now: datetime,
+    defaults: Defaults,
+    traceparent: str | None,
+    ended: StateReason | None = None,
+    first: int = 0,
+) -> Logged:
+    """Return the meetings added to an accepted submission, which has `first` already; `ended`: cancelled at once.
+
+    Raises `Invalid` for a time out of reach.
+    """
+    owner, zone, known_events = await owner_of(conn, submitted, defaults, now)
+    drafts = meeting.settle(submitted, zone=zone, now=now)
+    connected = await store.connect(conn, owner.id, {draft.contact.key: _said(draft) for draft in drafts})
+    state: MeetingState = "cancelled" if ended else "active"
+    meetings = tuple(
+        _meeting(draft, connected[draft.contact.key], now).model_copy(update={"state": state, "state_reason": ended})
+        for draft in drafts
+    )
+    rows = [
+        NewMeeting(
+            id=m.id,
+            connection=m.connection,
+            plan=m.plan,
+            met_at=m.met_at,
+            goal_at=m.goal_at,
+            sent=draft.facts,
+            state=m.state,
+            state_reason=m.state_reason,
+        )
+        for m, draft in zip(meetings, drafts, strict=True)
+    ]
+    await store.add_meetings(conn, rows, submission=submission, person=owner.id, logged_at=now, first=first)
+    events: list[Event] = [
+        MeetingLogged(time=now, subject=str(m.id), traceparent=traceparent, data=MeetingData(meeting=m, owner=owner))
+        for m in meetings
+    ]
+    await outbox.add(conn, [*known_events, *events])
+    return Logged(submission=submission, owner=owner, meetings=meetings)
+
+
+async def owner_of(
+    conn: Connection, submitted: Submitted, defaults: Defaults, now: datetime
+) -> tuple[Person, str, list[Event]]:
+    """Return the owner, made if new, the zone that times without offset are read in, and the events to tell."""
     known = await store.find_owner(conn, str(submitted.owner.email))
     stored = known.person.time_zone if known and known.time_zone_from == "person" else None
     zone, _ = meeting.zone_of(submitted, stored=stored, defaults=defaults)
-    drafts = meeting.settle(submitted, zone=zone, now=received.at)
-    owner, events = await _owner(conn, known, submitted, defaults, received.at)
-    connected = await store.connect(conn, owner.id, {draft.contact.key: _said(draft) for draft in drafts})
-    meetings = tuple(_meeting(draft, connected[draft.contact.key], received.at) for draft in drafts)
-    rows = [
-        NewMeeting(id=m.id, connection=m.connection, plan=m.plan, met_at=m.met_at, goal_at=m.goal_at, sent=draft.facts)
-        for m, draft in zip(meetings, drafts, strict=True)
-    ]
-    await store.add_meetings(conn, rows, submission=submission, person=owner.id, logged_at=received.at)
-    events += [
-        MeetingLogged(
-            time=received.at, subject=str(m.id), traceparent=traceparent, data=MeetingData(meeting=m, owner=owner)
-        )
-        for m in meetings
-    ]
-    await outbox.add(conn, events)
-    return Logged(submission=submission, owner=owner, meetings=meetings)
+    owner, events = await _owner(conn, known, submitted, defaults, now)
+    return owner, zone, events
 
 
 async def _owner(

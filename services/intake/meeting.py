@@ -12,7 +12,11 @@ from shared.events import Contact, FollowUp, Gathering, Meeting, Person
 
 OLDEST: Final = timedelta(days=3653)
 AHEAD: Final = timedelta(days=1)
+BOOKED_AHEAD: Final = timedelta(days=731)
 GOAL_AHEAD: Final = timedelta(days=3653)
+FAR: Final = {AHEAD: "a day", BOOKED_AHEAD: "two years", GOAL_AHEAD: "ten years"}
+# A booking may lie two years ahead; of a gathering nobody is known but its host.
+About = Literal["meeting", "booking", "gathering"]
 ZoneFrom = Literal["default", "source", "person"]
 ZONES_BY: Final[tuple[ZoneFrom, ...]] = ("default", "source", "person")  # the later one counts for more
 
@@ -49,6 +53,7 @@ class Submitted:
     contacts: tuple[Met, ...]
     plan: str
     body: Body
+    about: About = "meeting"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +67,9 @@ class Draft:
     facts: dict[str, Any]
 
 
-def read(document: Mapping[str, Any], *, plans: Collection[str], defaults: Defaults) -> Submitted:
+def read(
+    document: Mapping[str, Any], *, plans: Collection[str], defaults: Defaults, about: About = "meeting"
+) -> Submitted:
     """Return what was submitted; raises `Invalid` naming every field that is missing or wrong."""
     body = check(document, phone_region=defaults.phone_region)
     owner = body.owner if body.owner.email else body.owner.model_copy(update={"email": defaults.owner})
@@ -75,7 +82,7 @@ def read(document: Mapping[str, Any], *, plans: Collection[str], defaults: Defau
         errors.append({"field": "owner.channel", "problem": "must be email: no other channel is served here yet"})
     elif not owner.email:
         errors.append({"field": "owner.email", "problem": "is required"})
-    if not contacts:
+    if not contacts and about != "gathering":
         errors.append({"field": "contact.name", "problem": "is required"})
     if len(contacts) > CONTACTS:
         errors.append({"field": "contacts", "problem": f"must be at most {CONTACTS}"})
@@ -83,7 +90,7 @@ def read(document: Mapping[str, Any], *, plans: Collection[str], defaults: Defau
         errors.append({"field": "plan", "problem": f"must be one of {', '.join(sorted(plans))}"})
     if errors:
         raise Invalid(errors)
-    return Submitted(owner=owner, contacts=tuple(contacts.values()), plan=plan, body=body)
+    return Submitted(owner=owner, contacts=tuple(contacts.values()), plan=plan, body=body, about=about)
 
 
 def zone_of(submitted: Submitted, *, stored: str | None, defaults: Defaults) -> tuple[str, ZoneFrom]:
@@ -96,13 +103,7 @@ def zone_of(submitted: Submitted, *, stored: str | None, defaults: Defaults) -> 
 def settle(submitted: Submitted, *, zone: str, now: datetime) -> list[Draft]:
     """Return the meetings, times without offset being read in this zone; raises `Invalid` for times out of reach."""
     body = submitted.body
-    errors: list[FieldError] = []
-    met_at = _within("met_at", body.met_at or now, zone, now=now, ahead=AHEAD, errors=errors)
-    goal_at = None
-    if body.goal_at:
-        goal_at = _within("goal_at", body.goal_at, zone, now=now, ahead=GOAL_AHEAD, errors=errors)
-    if errors:
-        raise Invalid(errors)
+    met_at, goal_at = moments(submitted, zone=zone, now=now)
     common = {
         "owner": submitted.owner.model_dump(mode="json", exclude_unset=True) | _identity(submitted.owner),
         "event": (body.event or Where()).model_dump(mode="json"),
@@ -124,6 +125,20 @@ def settle(submitted: Submitted, *, zone: str, now: datetime) -> list[Draft]:
         )
         for met in submitted.contacts
     ]
+
+
+def moments(submitted: Submitted, *, zone: str, now: datetime) -> tuple[datetime, datetime | None]:
+    """Return when they met and the goal's date, read in this zone; raises `Invalid` for times out of reach."""
+    body = submitted.body
+    errors: list[FieldError] = []
+    ahead = BOOKED_AHEAD if submitted.about == "booking" else AHEAD
+    met_at = _within("met_at", body.met_at or now, zone, now=now, ahead=ahead, errors=errors)
+    goal_at = None
+    if body.goal_at:
+        goal_at = _within("goal_at", body.goal_at, zone, now=now, ahead=GOAL_AHEAD, errors=errors)
+    if errors:
+        raise Invalid(errors)
+    return met_at, goal_at
 
 
 def contact_of(met: Met) -> Contact:
@@ -166,8 +181,7 @@ def _within(
         if at.astimezone(ZoneInfo("UTC")) < now - OLDEST:
             errors.append({"field": field, "problem": "must not be older than ten years"})
         elif at > now + ahead:
-            far = "a day" if ahead == AHEAD else "ten years"
-            errors.append({"field": field, "problem": f"must not be more than {far} ahead"})
+            errors.append({"field": field, "problem": f"must not be more than {FAR[ahead]} ahead"})
     except (OverflowError, ValueError):  # the calendar ends within a day of it
         errors.append({"field": field, "problem": "must be a date and time of our days"})
         at = now

@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from services.intake import mapping, meeting
-from services.intake.answers import Answer, Ignored
+from services.intake.answers import Answer, Booking, Gathered, Handshake, Ignored, Submission
 from services.intake.body import FieldError, Invalid
 from services.intake.mapping import Placed
-from services.intake.meeting import Defaults
+from services.intake.meeting import About, Defaults
 from services.intake.providers import Provider
 
 
@@ -36,18 +36,39 @@ def rehearse(
 ) -> Rehearsed:
     """Return what would come of this body; raises `ValueError` or `Unreadable` when the provider never sends such."""
     delivery = provider.read(dict.fromkeys(provider.KEPT, "rehearsal"), body)
-    if isinstance(delivery, Ignored):
-        return Rehearsed(ignored=delivery.reason)
-    mapped = mapping.apply(delivery, mapping=mapped_to, fixed=fixed, owner_is_known=bool(defaults.owner))
-    try:
-        submitted = meeting.read(mapped.document, plans=plans, defaults=defaults)
-        zone, _ = meeting.zone_of(submitted, stored=None, defaults=defaults)
-        drafts = meeting.settle(submitted, zone=zone, now=now)
-    except Invalid as invalid:
-        is_form = delivery.document is None
-        errors = mapping.explained(invalid.errors, mapped) if is_form else invalid.errors
-        return Rehearsed(errors=errors, fields=mapped.report, unused=mapped.unused)
-    return Rehearsed(would_log=[draft.facts for draft in drafts], fields=mapped.report, unused=mapped.unused)
+    about: About = "meeting"
+    match delivery:
+        case Submission():
+            submissions = [delivery]
+        case Gathered():
+            about, submissions = "gathering", [Submission(key=delivery.key, answers=delivery.answers)]
+        case Booking(what="booked" | "over"):
+            about = "booking"
+            submissions = [Submission(key=delivery.key, answers=one.answers) for one in delivery.attendees]
+        case Booking():
+            return Rehearsed(ignored="news of a booking, whose meetings it would end or revive")
+        case Handshake():
+            return Rehearsed(ignored="a challenge")
+        case Ignored():
+            return Rehearsed(ignored=delivery.reason)
+    found = Rehearsed()
+    for submission in submissions:
+        mapped = mapping.apply(submission, mapping=mapped_to, fixed=fixed, owner_is_known=bool(defaults.owner))
+        try:
+            submitted = meeting.read(mapped.document, plans=plans, defaults=defaults, about=about)
+            zone, _ = meeting.zone_of(submitted, stored=None, defaults=defaults)
+            drafts = meeting.settle(submitted, zone=zone, now=now)
+        except Invalid as invalid:
+            is_form = submission.document is None
+            errors = mapping.explained(invalid.errors, mapped) if is_form else invalid.errors
+            return Rehearsed(errors=errors, fields=mapped.report, unused=mapped.unused)
+        found = Rehearsed(
+            would_log=[*found.would_log, *(draft.facts for draft in drafts)],
+            fields=found.fields or mapped.report,
+            unused=found.unused or mapped.unused,
+            ignored="the end of a gathering, whose host would be asked once whom they met" if not drafts else None,
+        )
+    return found
 
 
 def as_json(rehearsed: Rehearsed) -> dict[str, object]:

@@ -10,7 +10,7 @@ import asyncpg
 
 from services.intake.meeting import ZoneFrom
 from shared.db import Connection
-from shared.events import Contact, Person, new_id
+from shared.events import Contact, MeetingState, Person, new_id
 
 PERSON = (
     "id, revision, name, email, phone, channel, locale, time_zone, send_at, days, quiet_from, quiet_to, holidays, "
@@ -36,7 +36,7 @@ class Received:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
-    """A submission that was accepted, and its meetings in the order of its contacts."""
+    """A submission that was accepted, and the meetings it made or touched, in the order of its contacts."""
 
     submission: UUID
     meetings: tuple[UUID, ...]
@@ -68,13 +68,15 @@ class NewMeeting:
     met_at: datetime
     goal_at: datetime | None
     sent: Mapping[str, Any]
+    state: MeetingState = "active"
+    state_reason: str | None = None
 
 
 async def recognise(conn: Connection, received: Received) -> Accepted | None:
     """Return what this submission became when it was accepted before."""
     row = await conn.fetchrow(
         """
-        SELECT s.id, array_remove(array_agg(m.id ORDER BY m.ordinal), NULL) AS meetings
+        SELECT s.id, coalesce(s.touched, array_remove(array_agg(m.id ORDER BY m.ordinal), NULL)) AS meetings
           FROM submissions s
           LEFT JOIN meetings m ON m.submission = s.id
          WHERE s.source = $1 AND s.key = $2 AND s.state = 'accepted'
@@ -92,6 +94,11 @@ async def accept(conn: Connection, received: Received) -> UUID | None:
     Whoever brings the same one at the same instant waits here until the first has committed.
     """
     return await _keep(conn, received, reason=None)
+
+
+async def touch(conn: Connection, submission: UUID, meetings: Sequence[UUID]) -> None:
+    """Record what an accepted submission is answered with, also when it comes again."""
+    await conn.execute("UPDATE submissions SET touched = $2 WHERE id = $1", submission, list(meetings))
 
 
 async def reject(conn: Connection, received: Received, reason: Mapping[str, Any]) -> UUID | None:
@@ -187,25 +194,36 @@ async def connect(conn: Connection, person: UUID, said: Mapping[str, Mapping[str
 
 
 async def add_meetings(
-    conn: Connection, meetings: Sequence[NewMeeting], *, submission: UUID, person: UUID, logged_at: datetime
+    conn: Connection,
+    meetings: Sequence[NewMeeting],
+    *,
+    submission: UUID,
+    person: UUID,
+    logged_at: datetime,
+    first: int = 0,
 ) -> None:
-    """Add the meetings of a submission, in this order."""
+    """Add meetings of a submission, in this order; `first` is how many it has already."""
     await conn.execute(
         """
-        INSERT INTO meetings (id, ordinal, submission, person, connection, plan, logged_at, met_at, goal_at, sent)
-        SELECT id, n - 1, $1, $2, connection, plan, $3, met_at, goal_at, sent
-          FROM unnest($4::uuid[], $5::uuid[], $6::text[], $7::timestamptz[], $8::timestamptz[], $9::jsonb[])
-               WITH ORDINALITY AS m (id, connection, plan, met_at, goal_at, sent, n)
+        INSERT INTO meetings (id, ordinal, submission, person, connection, plan, logged_at, met_at, goal_at, sent,
+                              state, state_reason)
+        SELECT id, n - 1 + $4, $1, $2, connection, plan, $3, met_at, goal_at, sent, state, state_reason
+          FROM unnest($5::uuid[], $6::uuid[], $7::text[], $8::timestamptz[], $9::timestamptz[], $10::jsonb[],
+                      $11::text[], $12::text[])
+               WITH ORDINALITY AS m (id, connection, plan, met_at, goal_at, sent, state, state_reason, n)
         """,
         submission,
         person,
         logged_at,
+        first,
         [meeting.id for meeting in meetings],
         [meeting.connection for meeting in meetings],
         [meeting.plan for meeting in meetings],
         [meeting.met_at for meeting in meetings],
         [meeting.goal_at for meeting in meetings],
         [dict(meeting.sent) for meeting in meetings],
+        [meeting.state for meeting in meetings],
+        [meeting.state_reason for meeting in meetings],
     )
 
 

@@ -6,23 +6,22 @@ Unknown paths are answered 401 like wrong signatures: after a 404 or 410 senders
 import asyncio
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
-from typing import Final, NoReturn
+from collections.abc import Mapping
+from time import monotonic
+from typing import Final, NamedTuple, NoReturn
 
 import structlog
 from aiohttp import web
 
-from services.intake import logbook, mapping, meeting, requests, sources, store
-from services.intake.answers import Ignored, Submission, Unreadable
-from services.intake.body import FieldError, Invalid
-from services.intake.mapping import Mapped
-from services.intake.meeting import Defaults, Planner
+from services.intake import requests, sources
+from services.intake.answers import Gathered, Handshake, Ignored, Unreadable
 from services.intake.providers import PROVIDERS, Provider
 from services.intake.rate import Rates
 from services.intake.sources import Reached
 from services.intake.store import Accepted, Received
-from shared import db, metrics
-from shared.db import Connection, Pool
+from services.intake.taking import Taker
+from shared import metrics
+from shared.db import Pool
 from shared.problem import Problem
 from shared.signing import BadToken, Box
 from shared.web import bad_body, read_body
@@ -32,11 +31,21 @@ log = structlog.get_logger()
 PATH: Final = re.compile(r"[A-Za-z0-9_-]{16,128}")
 # Zoom, the most impatient sender, waits three seconds in all. Whoever gets no answer by then comes again.
 STORE_WITHIN_SECONDS: Final = 2.5
+NOTHING: Final[Mapping[str, object]] = {"meetings": []}
 
 
-def routes(pool: Pool, box: Box, planner: Planner, rates: Rates, defaults: Defaults) -> list[web.RouteDef]:
+class Answered(NamedTuple):
+    """What a delivery is answered with: what it became, or an answer of its own."""
+
+    accepted: Accepted | None
+    status: int
+    outcome: str
+    answer: Mapping[str, object] | None = None
+
+
+def routes(pool: Pool, box: Box, rates: Rates, taker: Taker) -> list[web.RouteDef]:
     """Return the hook, and an answer for everything else below `/hooks`."""
-    webhook = Webhook(pool, box, planner, rates, defaults)
+    webhook = Webhook(pool, box, rates, taker)
     return [
         web.post("/hooks/{path}", webhook.receive),
         web.route("*", "/hooks", unknown),
@@ -53,32 +62,31 @@ async def unknown(_: web.Request) -> NoReturn:
 class Webhook:
     """Receives submissions."""
 
-    def __init__(self, pool: Pool, box: Box, planner: Planner, rates: Rates, defaults: Defaults) -> None:
+    def __init__(self, pool: Pool, box: Box, rates: Rates, taker: Taker) -> None:
         self._pool = pool
         self._box = box
-        self._planner = planner
         self._rates = rates
-        self._defaults = defaults
+        self._taker = taker
 
     async def receive(self, request: web.Request) -> web.Response:
         """Answer 202 with what the submission became, 200 when it came before, or the problem that it has."""
+        begun = monotonic()
         reached = await self._reach(request.match_info["path"])
         source = reached.source
         try:
             self._rates.take(source.id)
-            accepted, status = await self._receive(request, reached, PROVIDERS[source.provider])
+            answered = await self._receive(request, reached, PROVIDERS[source.provider], monotonic() - begun)
         except Problem as problem:
             outcome = {401: "unverified", 429: "limited"}.get(problem.status, "rejected")
             metrics.submissions.labels(source.provider, outcome).inc()
             log.info("submission.refused", source=str(source.id), outcome=outcome, status=problem.status)
             raise
-        outcome = "ignored" if accepted is None else "accepted" if status == 202 else "repeated"
-        metrics.submissions.labels(source.provider, outcome).inc()
-        if accepted is None:
-            return web.json_response({"meetings": []}, status=status)
-        meetings = [str(id) for id in accepted.meetings]
-        log.info(f"submission.{outcome}", source=str(source.id), submission=str(accepted.submission), meetings=meetings)
-        return web.json_response({"submission": str(accepted.submission), "meetings": meetings}, status=status)
+        metrics.submissions.labels(source.provider, answered.outcome).inc()
+        if answered.accepted is None:
+            return web.json_response(answered.answer, status=answered.status)
+        submission, meetings = str(answered.accepted.submission), [str(id) for id in answered.accepted.meetings]
+        log.info(f"submission.{answered.outcome}", source=str(source.id), submission=submission, meetings=meetings)
+        return web.json_response({"submission": submission, "meetings": meetings}, status=answered.status)
 
     async def _reach(self, path: str) -> Reached:
         if PATH.fullmatch(path):
@@ -89,10 +97,12 @@ class Webhook:
         metrics.submissions.labels("unknown", "unverified").inc()
         raise _unproven()
 
-    async def _receive(self, request: web.Request, reached: Reached, provider: Provider) -> tuple[Accepted | None, int]:
+    async def _receive(
+        self, request: web.Request, reached: Reached, provider: Provider, spent_seconds: float
+    ) -> Answered:
         raw = await read_body(request, types=provider.TYPES)
         headers = requests.headers(request)
-        self._verify(provider, headers, raw, reached)
+        secret = self._verify(provider, headers, raw, reached)
         received = Received(
             source=reached.source.id,
             key=f"sha256:{hashlib.sha256(raw).hexdigest()}",
@@ -100,77 +110,45 @@ class Webhook:
             body=raw,
             at=reached.now,
         )
-        async with asyncio.timeout(STORE_WITHIN_SECONDS):
+        async with asyncio.timeout(STORE_WITHIN_SECONDS - spent_seconds):
             try:
                 delivery = provider.read(headers, raw)
             except ValueError as error:
-                return await self._reject(received, bad_body(str(error)))
+                return _repeated(await self._taker.reject(received, bad_body(str(error))))
             except Unreadable as error:
-                return await self._reject(received, bad_body(str(error), status=422))
-            if isinstance(delivery, Ignored):
-                log.info("submission.ignored", source=str(reached.source.id), reason=delivery.reason)
-                return None, 200
-            return await self._store(received.named(delivery.key), delivery, reached, requests.traceparent(request))
+                return _repeated(await self._taker.reject(received, bad_body(str(error), status=422)))
+            match delivery:
+                case Ignored():
+                    log.info("submission.ignored", source=str(reached.source.id), reason=delivery.reason)
+                    return Answered(None, 200, "ignored", NOTHING)
+                case Handshake():
+                    return Answered(None, 200, "ignored", delivery.answer(secret))
+            accepted, is_new = await self._taker.take(received, delivery, reached.source, requests.traceparent(request))
+            if not is_new:
+                return Answered(accepted, 200, "repeated")
+            # Zoom knows 200 and 204 alone.
+            return Answered(accepted, 200 if isinstance(delivery, Gathered) else 202, "accepted")
 
-    def _verify(self, provider: Provider, headers: Mapping[str, str], raw: bytes, reached: Reached) -> None:
-        """Raise unless a live key of the source proves these bytes. All are tried, always: it takes the same time."""
+    def _verify(self, provider: Provider, headers: Mapping[str, str], raw: bytes, reached: Reached) -> str:
+        """Return the live key of the source that proves these bytes; raises when none does.
+
+        All are tried, always: it takes the same time.
+        """
         try:
             keys = [self._box.open(sealed) for sealed in reached.sealed]
         except BadToken:
             # It is our SECRET_KEY that is wrong, not the sender: let them come again.
             log.exception("source.sealed_with_another_key", source=str(reached.source.id))
             raise Problem(503, "Not available for the moment", headers={"Retry-After": "60"}) from None
-        if True not in [provider.verify(headers, raw, key) for key in keys]:
+        right = [key for key in keys if provider.verify(headers, raw, key)]
+        if not right:
             # Standard Webhooks signs text. Who sends another encoding would look for the fault in the signature.
             raise _unproven() if _is_utf8(raw) else bad_body("is not UTF-8")
-
-    async def _store(
-        self, received: Received, submission: Submission, reached: Reached, traceparent: str
-    ) -> tuple[Accepted, int]:
-        async with self._pool.acquire() as conn:
-            if before := await store.recognise(conn, received):
-                return before, 200
-        source = reached.source
-        defaults = self._defaults.of_source(plan=source.plan, zone=source.zone, owner=source.owner)
-        mapped = mapping.apply(
-            submission, mapping=source.mapping, fixed=source.fixed, owner_is_known=bool(source.owner)
-        )
-        try:
-            submitted = meeting.read(mapped.document, plans=self._planner.names, defaults=defaults)
-
-            async def work(conn: Connection) -> logbook.Logged | None:
-                return await logbook.log(conn, received, submitted, defaults=defaults, traceparent=traceparent)
-
-            logged = await db.in_transaction(self._pool, work)
-        except Invalid as invalid:
-            return await self._reject(received, unfit(explained(invalid.errors, mapped, submission)))
-        if logged is None:
-            return await self._accepted_before(received)
-        return Accepted(submission=logged.submission, meetings=tuple(one.id for one in logged.meetings)), 202
-
-    async def _reject(self, received: Received, problem: Problem) -> tuple[Accepted, int]:
-        """Keep it with its reason and raise the problem; unless the same was accepted in this very moment."""
-        reason = {"status": problem.status, "title": problem.title, "errors": list(problem.errors)}
-        async with self._pool.acquire() as conn:
-            if await store.reject(conn, received, reason):
-                raise problem
-        return await self._accepted_before(received)
-
-    async def _accepted_before(self, received: Received) -> tuple[Accepted, int]:
-        async with self._pool.acquire() as conn:
-            before = await store.recognise(conn, received)
-        assert before is not None, "it is there, or we would have stored it"
-        return before, 200
+        return right[0]
 
 
-def explained(errors: Sequence[FieldError], mapped: Mapped, submission: Submission) -> Sequence[FieldError]:
-    """Return the errors; those of a form name the questions that were looked for."""
-    return errors if submission.document is not None else mapping.explained(errors, mapped)
-
-
-def unfit(errors: Sequence[FieldError]) -> Problem:
-    """A submission that can be read, and is no meeting."""
-    return Problem(422, "Some fields are missing or wrong", errors=[{**error} for error in errors])
+def _repeated(taken: tuple[Accepted, bool]) -> Answered:
+    return Answered(taken[0], 200, "repeated")
 
 
 def _unproven() -> Problem:

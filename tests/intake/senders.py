@@ -1,6 +1,7 @@
 """How each tool signs what it sends, written without what the product verifies with."""
 
 import base64
+import hashlib
 import hmac
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -45,6 +46,22 @@ def jotform(body: bytes, secret: str, id: str, at: datetime) -> dict[str, str]:
     return {"Content-Type": f"multipart/form-data; boundary={boundary or 'x'}"}
 
 
+def calcom(body: bytes, secret: str, id: str, at: datetime) -> dict[str, str]:
+    return JSON | {"X-Cal-Signature-256": hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()}
+
+
+def calendly(body: bytes, secret: str, id: str, at: datetime) -> dict[str, str]:
+    stamp = int(at.timestamp())
+    digest = hmac.new(secret.encode(), b"%d." % stamp + body, hashlib.sha256).hexdigest()
+    return JSON | {"Calendly-Webhook-Signature": f"t={stamp},v1={digest}"}
+
+
+def zoom(body: bytes, secret: str, id: str, at: datetime) -> dict[str, str]:
+    stamp = int(at.timestamp())
+    digest = hmac.new(secret.encode(), b"v0:%d:" % stamp + body, hashlib.sha256).hexdigest()
+    return JSON | {"x-zm-request-timestamp": str(stamp), "x-zm-signature": f"v0={digest}"}
+
+
 SCHEMES = {
     "standard": Scheme(standard, has_time=True),
     "typeform": Scheme(typeform),
@@ -54,6 +71,9 @@ SCHEMES = {
     "microsoft-forms": Scheme(bearer, covers_body=False),
     "formbricks": Scheme(standard, has_time=True),
     "fillout": Scheme(bearer, covers_body=False),
+    "calcom": Scheme(calcom),
+    "calendly": Scheme(calendly, has_time=True),
+    "zoom": Scheme(zoom, has_time=True),
 }
 
 

@@ -5,6 +5,8 @@ from typing import Final, Protocol
 
 from services.intake.answers import Delivery
 from services.intake.providers import (
+    calcom,
+    calendly,
     fillout,
     formbricks,
     google_forms,
@@ -13,6 +15,7 @@ from services.intake.providers import (
     standard,
     tally,
     typeform,
+    zoom,
 )
 
 Headers = Mapping[str, str]  # names in lower case
@@ -54,4 +57,7 @@ PROVIDERS: Final[dict[str, Provider]] = {
     "microsoft-forms": microsoft_forms,
     "formbricks": formbricks,
     "fillout": fillout,
+    "calcom": calcom,
+    "calendly": calendly,
+    "zoom": zoom,
 }

@@ -1,0 +1,146 @@
+"""A delivery of a known sender is taken: stored as what it means, or kept with the reason why it was not."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from services.intake import agenda, logbook, mapping, meeting, prompting, store
+from services.intake.agenda import Told
+from services.intake.answers import Booking, Gathered, Submission
+from services.intake.body import FieldError, Invalid
+from services.intake.mapping import Mapped
+from services.intake.meeting import Defaults, Planner, Submitted
+from services.intake.sources import Source
+from services.intake.store import Accepted, Received
+from shared import db
+from shared.db import Connection, Pool
+from shared.problem import Problem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taker:
+    """Takes deliveries, whether they come just now or were kept."""
+
+    pool: Pool
+    planner: Planner
+    defaults: Defaults
+    public_url: str
+
+    async def take(
+        self, received: Received, delivery: Submission | Booking | Gathered, source: Source, traceparent: str | None
+    ) -> tuple[Accepted, bool]:
+        """Return what it became, and whether that is so only since now; raises the `Problem` it is kept with."""
+        received = received.named(delivery.key)
+        async with self.pool.acquire() as conn:
+            if before := await store.recognise(conn, received):
+                return before, False
+        defaults = self.defaults.of_source(plan=source.plan, zone=source.zone, owner=source.owner)
+        try:
+            match delivery:
+                case Submission():
+                    accepted = await self._log(received, delivery, source, defaults, traceparent)
+                case Booking():
+                    accepted = await self._book(received, delivery, source, defaults, traceparent)
+                case Gathered():
+                    accepted = await self._ask(received, delivery, source, defaults, traceparent)
+        except Invalid as invalid:
+            return await self.reject(received, unfit(invalid.errors))
+        return (accepted, True) if accepted else await self._before(received)
+
+    async def reject(self, received: Received, problem: Problem) -> tuple[Accepted, bool]:
+        """Keep it with its reason and raise the problem; unless the same was accepted in this very moment."""
+        reason = {"status": problem.status, "title": problem.title, "errors": list(problem.errors)}
+        async with self.pool.acquire() as conn:
+            if await store.reject(conn, received, reason):
+                raise problem
+        return await self._before(received)
+
+    async def _before(self, received: Received) -> tuple[Accepted, bool]:
+        async with self.pool.acquire() as conn:
+            before = await store.recognise(conn, received)
+        assert before is not None, "it is there, or we would have stored it"
+        return before, False
+
+    async def _log(
+        self, received: Received, delivery: Submission, source: Source, defaults: Defaults, traceparent: str | None
+    ) -> Accepted | None:
+        mapped = _mapped(delivery, source)
+
+        async def work(conn: Connection) -> logbook.Logged | None:
+            return await logbook.log(conn, received, submitted, defaults=defaults, traceparent=traceparent)
+
+        try:
+            submitted = meeting.read(mapped.document, plans=self.planner.names, defaults=defaults)
+            logged = await db.in_transaction(self.pool, work)
+        except Invalid as invalid:
+            raise Invalid(explained(invalid.errors, mapped, delivery)) from None
+        if logged is None:
+            return None
+        return Accepted(submission=logged.submission, meetings=tuple(one.id for one in logged.meetings))
+
+    async def _book(
+        self, received: Received, delivery: Booking, source: Source, defaults: Defaults, traceparent: str | None
+    ) -> Accepted | None:
+        submitted = attending(delivery, source, defaults, self.planner)
+        told = Told(booking=delivery, submitted=submitted, defaults=defaults, now=received.at, traceparent=traceparent)
+        return await db.in_transaction(self.pool, lambda conn: agenda.apply(conn, received, told))
+
+    async def _ask(
+        self, received: Received, delivery: Gathered, source: Source, defaults: Defaults, traceparent: str | None
+    ) -> Accepted | None:
+        mapped = _mapped(Submission(key=delivery.key, answers=delivery.answers), source)
+        try:
+            submitted = meeting.read(mapped.document, plans=self.planner.names, defaults=defaults, about="gathering")
+        except Invalid as invalid:
+            raise Invalid(prompting.hostless(invalid.errors)) from None
+        return await db.in_transaction(
+            self.pool,
+            lambda conn: prompting.ask(
+                conn,
+                received,
+                delivery,
+                submitted,
+                defaults=defaults,
+                public_url=self.public_url,
+                traceparent=traceparent,
+            ),
+        )
+
+
+def attending(booking: Booking, source: Source, defaults: Defaults, planner: Planner) -> dict[str, Submitted]:
+    """Return what a booking says of each attendee, by their keys; raises `Invalid` naming every field that is wrong.
+
+    Only an event that says that a booking stands has to say everything: the others speak of what is known.
+    """
+    found: dict[str, Submitted] = {}
+    contacts: set[str] = set()
+    errors: list[FieldError] = []
+    for attendee in booking.attendees if booking.what in {"booked", "over"} else ():
+        if not attendee.answers:
+            continue
+        mapped = _mapped(Submission(key=booking.key, answers=attendee.answers), source)
+        try:
+            one = meeting.read(mapped.document, plans=planner.names, defaults=defaults, about="booking")
+        except Invalid as invalid:
+            errors += [error for error in mapping.explained(invalid.errors, mapped) if error not in errors]
+            continue
+        if one.contacts[0].key not in contacts:  # mapped to the same contact twice, it is one
+            contacts.add(one.contacts[0].key)
+            found[attendee.key] = one
+    if errors:
+        raise Invalid(errors)
+    return found
+
+
+def explained(errors: Sequence[FieldError], mapped: Mapped, submission: Submission) -> Sequence[FieldError]:
+    """Return the errors; those of a form name the questions that were looked for."""
+    return errors if submission.document is not None else mapping.explained(errors, mapped)
+
+
+def unfit(errors: Sequence[FieldError]) -> Problem:
+    """A submission that can be read, and is no meeting."""
+    return Problem(422, "Some fields are missing or wrong", errors=[{**error} for error in errors])
+
+
+def _mapped(submission: Submission, source: Source) -> Mapped:
+    known = bool(source.owner) or any("owner.email" in answer.names for answer in submission.answers)
+    return mapping.apply(submission, mapping=source.mapping, fixed=source.fixed, owner_is_known=known)

@@ -29,7 +29,7 @@ def payloads(*, only: str = "") -> Iterator[Any]:
         expected = json.loads(path.read_text())
         if expected.get("is_form", True) and expected.get(only, not only):
             name = path.name.removesuffix(".expect.json")
-            [body] = [one for one in path.parent.glob(f"{name}.*") if one != path]
+            [body] = [one for one in path.parent.glob(f"{name}.*") if one.stem == name]
             yield pytest.param(path.parent.name, body.read_bytes(), expected, id=f"{path.parent.name}-{name}")
 
 

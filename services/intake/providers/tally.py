@@ -91,7 +91,8 @@ def _in_words(field: Mapping[str, Any], value: object) -> object:
     texts = {
         str(one.get("id")): one.get("text")
         for part in ("options", "rows", "columns")
-        for one in field.get(part) or ()
+        if isinstance(listed := field.get(part), list)
+        for one in listed
         if isinstance(one, dict)
     }
 

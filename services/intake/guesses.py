@@ -22,8 +22,8 @@ MAIL: Final[Collection[Kind]] = ("email", "text", "hidden")
 DAY: Final[Collection[Kind]] = ("date", "text", "hidden")
 PHONE: Final[Collection[Kind]] = ("phone", "text", "hidden", "number")
 LINK: Final[Collection[Kind]] = ("url", "text", "hidden")
-PERSON: Final = r"(contact|person|colleague|connection|educator|teacher|friend)"
-PERSONA: Final = r"(contacto|persona|colega|companer[oa]|docente|educador[a]?|maestr[oa]|profesor[a]?)"
+PERSON: Final = r"(contact|person|colleague|connection|educator|friend)"
+PERSONA: Final = r"(contacto|persona|colega|companer[oa]|educador[a]?)"
 THEIR: Final = rf"(their|his|her|(the |this |new )?{PERSON} ?s?)"
 YOUR: Final = r"(your|my|su|tu|mi|owner s?|vuestro)"
 EMAIL: Final = r"(e ?mail|mail address|correo)"
@@ -70,7 +70,7 @@ GUESSES: Final = (
         r"^whom? was it( with)?$",
         r"^whom?( did)?$",
         rf"\b{THEIR} (full |first |given )?name",
-        r"name of (the |your |this )?(new )?(person|contact|colleague|educator|teacher|new|who)",
+        r"name of (the |your |this )?(new )?(person|contact|colleague|educator|new|who)",
         rf"^({PERSON}|someone|somebody)s? (that |who |whom )?(you|i|we) (have )?(met|talked|spoke)",
         r"^(person|people|educator)s? met$",
         rf"^(new )?{PERSON}( name)?$",

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from services.scheduler import school_days, store_due
+from services.scheduler import school_days, store_due, store_held
 from services.scheduler.handlers import routes
 from services.scheduler.plan import Plans
 from services.scheduler.plan_file import PlanError
@@ -105,15 +105,15 @@ async def _check_database(pool: Pool) -> str:
 
 async def _check_backlog(pool: Pool) -> str:
     async with pool.acquire(timeout=2) as conn:
-        if await store_due.held_since(conn) is None:
+        if await store_held.held_since(conn) is None:
             return "ok"
-        late = await store_due.late_rows(conn, now=await db.now(conn))
+        late = await store_held.late_rows(conn, now=await db.now(conn))
     return f"held: {late} follow-ups are more than an hour late; `afterhello release` lets them go"
 
 
 async def _check_people(pool: Pool) -> str:
     async with pool.acquire(timeout=2) as conn:
-        count = await store_due.people_set_aside(conn)
+        count = await store_held.people_set_aside(conn)
     return "ok" if count == 0 else f"{count} set aside: firing theirs fails (timers.set_aside in the log says why)"
 
 

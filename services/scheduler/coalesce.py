@@ -1,8 +1,8 @@
 """Coalescing: what is due for a person becomes one nudge per channel, or ends with a reason; pure."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -10,6 +10,7 @@ from uuid import UUID
 from services.scheduler import follow_up as kept
 from services.scheduler.branch import StepBefore, is_taken
 from services.scheduler.follow_up import FollowUp
+from services.scheduler.limit import over
 from services.scheduler.prompt import Prompt
 from services.scheduler.wall_time import Clock
 from shared.events import (
@@ -25,17 +26,28 @@ from shared.events import (
     new_id,
 )
 
-NONE: Final[Mapping[UUID, StepBefore]] = {}
 MISSED_A_NUDGE: Final = 100  # the newest; nobody reads a longer list, and a message has bounds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What else firing goes by."""
+
+    meetings: Mapping[UUID, Meeting]
+    steps_before: Mapping[UUID, StepBefore] = field(default_factory=dict)  # of branches
+    touched_at: Mapping[UUID, datetime] = field(default_factory=dict)  # connections, last
+    sent_for: Mapping[str, datetime] = field(default_factory=dict)  # channels: the send time of the latest nudge
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fired:
     """What became of everything that was due for one person."""
 
+    person: UUID
     changed: Sequence[FollowUp]  # each with its new state, or its new moment
     told: Sequence[FollowUp]  # expired ones that a nudge now names
     nudges: Sequence[NudgeData]
+    sent_for: Mapping[str, datetime]  # channels: the send time that has had its nudge
 
 
 def fire(
@@ -43,48 +55,58 @@ def fire(
     clock: Clock,
     due: Sequence[FollowUp],
     untold: Sequence[FollowUp],
-    meetings: Mapping[UUID, Meeting],
+    known: Known,
     *,
     now: datetime,
     too_late_after: timedelta,
-    steps_before: Mapping[UUID, StepBefore] = NONE,
 ) -> Fired:
-    """End all that is due for a person: at most one nudge a channel, with the newest of each connection.
+    """End all that is due for a person: at most one nudge a channel and send time, the newest of each connection in it.
 
-    A branch that is not taken is superseded, one that cannot be decided yet waits for the next send time.
-    Too late is expired and named in the next nudge; older than another due one of its connection is superseded;
-    what is left waits for the end of quiet hours when it is those now.
+    A branch that is not taken is superseded, one that cannot be decided yet waits for the next send time. Too late is
+    expired and named in the next nudge; older than another due one of its connection is superseded; what is left waits
+    for the end of quiet hours when it is those now, for the next send time when this one has had its nudge, and for the
+    next wanted day when the nudge is full.
     """
-    branched = _branched(due, steps_before, clock, now)
-    due = [one for one in due if one.id not in branched]
-    expired = [kept.ended(one, "expired") for one in due if one.due_at + too_late_after < now]
-    in_time = [one for one in due if one.due_at + too_late_after >= now]
-    superseded = [kept.ended(one, "skipped", "superseded") for one in _older(in_time)]
-    ended = {one.id for one in superseded}
-    newest = [one for one in in_time if one.id not in ended]
-    unreachable = [
-        kept.ended(one, "skipped", "suppressed")
-        for one in newest
-        if kept.address(person, one.channel_for(person)) is None
-    ]
-    ended |= {one.id for one in unreachable}
-    quiet_now = clock.is_quiet(now)
-    held = [kept.held(one, now, clock) for one in newest if one.id not in ended and one.heeds_quiet and quiet_now]
-    ended |= {one.id for one in held}
-    changed = [*branched.values(), *expired, *superseded, *unreachable, *held]
+    changed: dict[UUID, FollowUp] = _branched(due, known.steps_before, clock, now)
+    expired = [kept.ended(one, "expired") for one in _left(due, changed) if one.due_at + too_late_after < now]
+    changed |= {one.id: one for one in expired}
+    changed |= {one.id: kept.ended(one, "skipped", "superseded") for one in _older(_left(due, changed))}
+    for one in _left(due, changed):
+        channel = one.channel_for(person)
+        if kept.address(person, channel) is None:
+            changed[one.id] = kept.ended(one, "skipped", "suppressed")
+        elif one.heeds_quiet and clock.is_quiet(now):
+            changed[one.id] = kept.held(one, now, clock)
+        elif not one.is_elapsed and channel in known.sent_for and one.due_at <= known.sent_for[channel]:
+            changed[one.id] = kept.put_soon(one, clock, now)
 
     by_channel: dict[Channel, list[FollowUp]] = defaultdict(list)
-    for one in newest:
-        if one.id not in ended:
-            by_channel[one.channel_for(person)].append(one)
+    for one in _left(due, changed):
+        by_channel[one.channel_for(person)].append(one)
     nudges: list[NudgeData] = []
+    sent_for: dict[str, datetime] = {}
     to_tell = [*untold, *expired]
-    for channel, carried in sorted(by_channel.items()):
+    for channel, candidates in sorted(by_channel.items()):
+        full = over(candidates, person.daily_limit, known.meetings, known.touched_at)
+        changed |= {one.id: kept.rolled(one, clock, now) for one in candidates if one.connection_id in full}
+        carried = _left(candidates, changed)
         missed = to_tell if not nudges else []  # said once, whatever the channel
-        nudge = _nudge(person, clock, channel, carried, missed, meetings, too_late_after=too_late_after)
-        changed += [kept.nudged(one, nudge.nudge) for one in carried]
+        nudge = _nudge(person, clock, channel, carried, missed, known.meetings, too_late_after=too_late_after)
+        changed |= {one.id: kept.nudged(one, nudge.nudge) for one in carried}
         nudges.append(nudge)
-    return Fired(changed=changed, told=to_tell if nudges else [], nudges=nudges)
+        if send_times := [one.due_at for one in carried if not one.is_elapsed]:
+            sent_for[channel] = max(send_times)
+    return Fired(
+        person=person.id,
+        changed=list(changed.values()),
+        told=to_tell if nudges else [],
+        nudges=nudges,
+        sent_for=sent_for,
+    )
+
+
+def _left(due: Sequence[FollowUp], changed: Collection[UUID]) -> list[FollowUp]:
+    return [one for one in due if one.id not in changed]
 
 
 def _branched(

@@ -115,12 +115,12 @@ def release(as_json: Json = False) -> None:
     async def work() -> tuple[bool, int]:
         async with connection("scheduler") as conn, conn.transaction():
             now = await db.now(conn)
-            late = await store_due.late_rows(conn, now=now)
-            released = await store_due.release_backlog(conn, now=now)
+            late = await store_held.late_rows(conn, now=now)
+            released = await store_held.release_backlog(conn, now=now)
             await wake.notify(conn, "scheduler", "due")
             return released, late
 
-    from services.scheduler import store_due
+    from services.scheduler import store_held
     from shared import db, wake
 
     released, late = asyncio.run(work())

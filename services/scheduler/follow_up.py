@@ -50,6 +50,7 @@ class FollowUp:
     on_outcome: Outcome | None = None  # only if the step before turned out so
     is_for_goal: bool = False  # counted back from the meeting's goal
     overtaken_by: UUID | None = None  # the newer meeting of the connection whose plan took over
+    rolled: int = 0  # how often its nudge was full
     is_paused: bool = False  # waits, and does not come due
 
     @property
@@ -101,7 +102,12 @@ def ended(follow_up: FollowUp, state: FollowUpState, reason: str | None = None) 
 
 def nudged(follow_up: FollowUp, nudge: UUID) -> FollowUp:
     """Return it handed over with this nudge."""
-    return replace(follow_up, revision=follow_up.revision + 1, state="nudged", reason=None, nudge_id=nudge)
+    return replace(follow_up, revision=follow_up.revision + 1, state="nudged", reason=None, nudge_id=nudge, rolled=0)
+
+
+def rolled(follow_up: FollowUp, clock: Clock, now: datetime) -> FollowUp:
+    """Return it waiting for the next wanted day: its nudge is full."""
+    return replace(put_soon(follow_up, clock, now, days=1), rolled=follow_up.rolled + 1)
 
 
 def moved(follow_up: FollowUp, clock: Clock) -> FollowUp:

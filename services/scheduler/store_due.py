@@ -1,11 +1,11 @@
-"""Every query about what is due: who has it, locked, who was set aside, and whether too much of it is late."""
+"""Every query about what is due: who has it, locked, and what firing it goes by."""
 
 # What is put together here are column names and conditions of ours, never what somebody sent.
 # ruff: noqa: S608
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
@@ -14,16 +14,13 @@ from services.scheduler.follow_up import FollowUp
 from services.scheduler.store import FIELDS, fetch
 from shared.db import Connection
 from shared.events import Person
-from shared.retry import backoff
 
 EVER: Final = datetime(1, 1, 1, tzinfo=UTC)
-LATE: Final = timedelta(hours=1)  # what is later than this belongs to the backlog
 NOTHING_LATE: Final = """
                    AND NOT EXISTS (
                            SELECT FROM follow_ups l
                             WHERE l.person_id = f.person_id AND l.state = 'waiting' AND NOT l.is_paused
                               AND l.due_at < $4)"""
-SET_ASIDE: Final = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 30, 120, 360))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +117,32 @@ async def steps_before(conn: Connection, branches: Collection[UUID]) -> dict[UUI
     return {row["id"]: StepBefore(**{name: row[name] for name in StepBefore.__dataclass_fields__}) for row in rows}
 
 
+async def sent_for(conn: Connection, people: Collection[UUID]) -> dict[UUID, dict[str, datetime]]:
+    """Return for each of these people the latest send time of each channel that has had its nudge."""
+    rows = await conn.fetch(
+        "SELECT person_id, channel, due_at FROM send_times WHERE person_id = ANY ($1::uuid[])", list(people)
+    )
+    found: dict[UUID, dict[str, datetime]] = {}
+    for row in rows:
+        found.setdefault(row["person_id"], {})[row["channel"]] = row["due_at"]
+    return found
+
+
+async def keep_sent_for(conn: Connection, sent: Mapping[UUID, Mapping[str, datetime]]) -> None:
+    """Keep that these send times have had their nudge."""
+    given = [(person, channel, at) for person, channels in sent.items() for channel, at in channels.items()]
+    await conn.execute(
+        """
+        INSERT INTO send_times AS s (person_id, channel, due_at)
+        SELECT * FROM unnest($1::uuid[], $2::text[], $3::timestamptz[])
+            ON CONFLICT (person_id, channel) DO UPDATE SET due_at = greatest(s.due_at, excluded.due_at)
+        """,
+        [person for person, _, _ in given],
+        [channel for _, channel, _ in given],
+        [at for _, _, at in given],
+    )
+
+
 async def seconds_until_due(conn: Connection) -> float | None:
     """Return how long until there is something to fire, by the database's clock; less than none: overdue."""
     seconds: float | None = await conn.fetchval(
@@ -145,87 +168,6 @@ async def due_rows(conn: Connection, now: datetime) -> int:
         "SELECT count(*) FROM follow_ups WHERE state = 'waiting' AND NOT is_paused AND due_at <= $1", now
     )
     return count
-
-
-async def set_aside(conn: Connection, person: UUID, *, reason: str, now: datetime) -> datetime:
-    """Leave this person alone for a while, each time longer; return until when."""
-    failures: int = await conn.fetchval(
-        """
-        INSERT INTO set_aside AS s (person_id, failures, reason, until, since)
-        VALUES ($1, 1, $2, $3, $3)
-            ON CONFLICT (person_id) DO UPDATE SET failures = s.failures + 1, reason = excluded.reason
-        RETURNING failures
-        """,
-        person,
-        reason[:200],
-        now,
-    )
-    until = now + backoff(failures, SET_ASIDE)
-    await conn.execute("UPDATE set_aside SET until = $2 WHERE person_id = $1", person, until)
-    return until
-
-
-async def take_back(conn: Connection, people: Collection[UUID]) -> None:
-    """Let nobody of these be set aside any more: theirs went well."""
-    await conn.execute("DELETE FROM set_aside WHERE person_id = ANY ($1::uuid[])", list(people))
-
-
-async def people_set_aside(conn: Connection) -> int:
-    """Return how many people are set aside."""
-    count: int = await conn.fetchval("SELECT count(*) FROM set_aside")
-    return count
-
-
-async def held_since(conn: Connection) -> datetime | None:
-    """Return since when the backlog is held; None when it is not."""
-    since: datetime | None = await conn.fetchval("SELECT held_since FROM backlog")
-    return since
-
-
-async def is_more_late_than(conn: Connection, guard: int, *, now: datetime) -> bool:
-    """Return whether more follow-ups than this are late, not counting what was let go."""
-    more: bool = await conn.fetchval(
-        """
-        SELECT count(*) > $2
-          FROM (SELECT
-                  FROM follow_ups
-                 WHERE state = 'waiting' AND NOT is_paused AND due_at < $1
-                   AND due_at > coalesce((SELECT released_at FROM backlog), '-infinity')
-                 LIMIT $2 + 1) AS late
-        """,
-        now - LATE,
-        guard,
-    )
-    return more
-
-
-async def late_rows(conn: Connection, *, now: datetime) -> int:
-    """Return how many follow-ups are late."""
-    count: int = await conn.fetchval(
-        "SELECT count(*) FROM follow_ups WHERE state = 'waiting' AND NOT is_paused AND due_at < $1", now - LATE
-    )
-    return count
-
-
-async def hold_backlog(conn: Connection, *, now: datetime) -> bool:
-    """Hold what is late until it is released; return whether that is news."""
-    status: str = await conn.execute(
-        """
-        INSERT INTO backlog AS b (held_since) VALUES ($1)
-            ON CONFLICT (is_the_only_row) DO UPDATE SET held_since = excluded.held_since
-         WHERE b.held_since IS NULL
-        """,
-        now,
-    )
-    return status != "INSERT 0 0"
-
-
-async def release_backlog(conn: Connection, *, now: datetime) -> bool:
-    """Let go what is late now; return whether it was held."""
-    status: str = await conn.execute(
-        "UPDATE backlog SET held_since = NULL, released_at = $1 WHERE held_since IS NOT NULL", now
-    )
-    return status != "UPDATE 0"
 
 
 def _by_person(follow_ups: Sequence[FollowUp]) -> Mapping[UUID, list[FollowUp]]:

@@ -8,11 +8,12 @@ from uuid import UUID
 
 import structlog
 
-from services.scheduler import coalesce, store, store_due
-from services.scheduler.coalesce import Fired
+from services.scheduler import coalesce, standing, store, store_due, store_held
+from services.scheduler.coalesce import Fired, Known
 from services.scheduler.keeping import LONGEST_SLEEP, told
 from services.scheduler.plan import clock_of
-from services.scheduler.store_due import EVER, LATE, Due
+from services.scheduler.store_due import EVER, Due
+from services.scheduler.store_held import LATE
 from shared import db, metrics, outbox
 from shared.db import Connection, Pool
 from shared.events import NudgeDue
@@ -75,11 +76,11 @@ class Timers:
     async def _look(self, conn: Connection) -> list[UUID]:
         """Return who has work due; hold the backlog when it is larger than may go out unasked."""
         now = await db.now(conn)
-        held = await store_due.held_since(conn) is not None
-        if not held and await store_due.is_more_late_than(conn, self._backlog_guard, now=now):
+        held = await store_held.held_since(conn) is not None
+        if not held and await store_held.is_more_late_than(conn, self._backlog_guard, now=now):
             held = True
-            if await store_due.hold_backlog(conn, now=now):
-                late = await store_due.late_rows(conn, now=now)
+            if await store_held.hold_backlog(conn, now=now):
+                late = await store_held.late_rows(conn, now=now)
                 log.error("backlog.held", late=late, guard=self._backlog_guard, do="afterhello release")
         self._late = now - LATE if held else EVER
         return await store_due.due_people(conn, now=now, since=self._since, late=self._late, limit=self._limit)
@@ -105,38 +106,59 @@ class Timers:
         claimed = await store_due.claim(conn, people, now=now) if people else []
         if not claimed:
             return []
-        one_of_each = [one for due in claimed for one in (*due.follow_ups, *due.untold)]
-        meetings = await store.meetings(conn, {one.meeting_id for one in one_of_each})
-        branches = [one.id for due in claimed for one in due.follow_ups if one.on_outcome is not None]
-        steps_before = await store_due.steps_before(conn, branches) if branches else {}
+        known = await _known(conn, claimed)
         fired = [
             coalesce.fire(
                 due.person,
                 clock_of(due.person),
                 due.follow_ups,
                 due.untold,
-                meetings,
+                known[due.person.id],
                 now=now,
                 too_late_after=self._too_late_after,
-                steps_before=steps_before,
             )
             for due in claimed
         ]
         await _record(conn, fired, now)
-        await store_due.take_back(conn, [due.person.id for due in claimed])
+        await store_held.take_back(conn, [due.person.id for due in claimed])
         self._since = max(self._since, min(one.due_at for due in claimed for one in due.follow_ups))
         _observe(claimed, fired, now)
         return fired
 
 
+async def _known(conn: Connection, claimed: Sequence[Due]) -> dict[UUID, Known]:
+    """Return what firing for each of these goes by; most need no more than their meetings."""
+    meetings = await store.meetings(conn, {one.meeting_id for due in claimed for one in (*due.follow_ups, *due.untold)})
+    branches = [one.id for due in claimed for one in due.follow_ups if one.on_outcome is not None]
+    steps_before = await store_due.steps_before(conn, branches) if branches else {}
+    crowded = {
+        connection
+        for due in claimed
+        if len(connections := {one.connection_id for one in due.follow_ups}) > due.person.daily_limit
+        for connection in connections
+    }
+    touched_at = await standing.touched_at(conn, crowded) if crowded else {}
+    sent_for = await store_due.sent_for(conn, [due.person.id for due in claimed])
+    return {
+        due.person.id: Known(
+            meetings=meetings,
+            steps_before=steps_before,
+            touched_at=touched_at,
+            sent_for=sent_for.get(due.person.id, {}),
+        )
+        for due in claimed
+    }
+
+
 async def _set_aside(conn: Connection, person: UUID, reason: str) -> datetime:
-    return await store_due.set_aside(conn, person, reason=reason, now=await db.now(conn))
+    return await store_held.set_aside(conn, person, reason=reason, now=await db.now(conn))
 
 
 async def _record(conn: Connection, fired: Sequence[Fired], now: datetime) -> None:
     changed = [one for person in fired for one in person.changed]
     await store.change(conn, changed)
     await store.tell(conn, [one for person in fired for one in person.told])
+    await store_due.keep_sent_for(conn, {one.person: one.sent_for for one in fired if one.sent_for})
     nudges = [nudge for person in fired for nudge in person.nudges]
     due = [NudgeDue(time=now, subject=str(nudge.nudge), data=nudge) for nudge in nudges]
     await outbox.add(conn, [*due, *told(changed, now)])
@@ -157,6 +179,6 @@ def _summary(fired: Sequence[Fired]) -> dict[str, object]:
     counts: dict[str, object] = {"people": len(fired), "nudges": len(nudges)}
     for person in fired:
         for one in person.changed:
-            name = one.reason or ("held" if one.state == "waiting" else one.state)
+            name = one.reason or ("put off" if one.state == "waiting" else one.state)
             counts[name] = int(str(counts.get(name, 0))) + 1
     return counts | {"first": str(nudges[0].nudge) if nudges else None}

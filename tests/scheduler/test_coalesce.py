@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.scheduler.coalesce import Fired, fire
+from services.scheduler.coalesce import Fired, Known, fire
 from services.scheduler.follow_up import FollowUp
 from services.scheduler.plan import clock_of
 from shared.events import Channel, Meeting, Person
@@ -46,7 +46,7 @@ def follow_up(
 
 
 def fired(owner: Person, *due: FollowUp, now: datetime = NOW) -> Fired:
-    return fire(owner, clock_of(owner), due, [], MEETINGS, now=now, too_late_after=DAY)
+    return fire(owner, clock_of(owner), due, [], Known(meetings=MEETINGS), now=now, too_late_after=DAY)
 
 
 def end(result: Fired, one: FollowUp) -> str:

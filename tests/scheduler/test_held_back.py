@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from services import cli
-from services.scheduler import coalesce, store_due
+from services.scheduler import coalesce, store_held
 from services.scheduler.app import _check_backlog, _check_people
 from services.scheduler.coalesce import Fired
 from services.scheduler.timers import Timers
@@ -124,7 +124,7 @@ async def test_what_comes_late_after_a_release_is_held_anew(scheduler_pool: Pool
     await due_for(scheduler_pool, *people(3), at=now() - timedelta(hours=3))
     await timers.step()
     async with scheduler_pool.acquire() as conn:
-        await store_due.release_backlog(conn, now=now() - timedelta(hours=2))
+        await store_held.release_backlog(conn, now=now() - timedelta(hours=2))
     await due_for(scheduler_pool, *people(3, "more"), at=now() - timedelta(minutes=90))
     assert await timers.step() == 0
     assert (await _check_backlog(scheduler_pool)).startswith("held: 6 ")

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
+from typing import Final
 
 from services.intake.answers import Answer, Kind
 from services.intake.guesses import (
@@ -22,7 +23,9 @@ from services.intake.guesses import (
     tidied,
 )
 
-LENGTH = 300  # of a title; what is longer is a letter
+LENGTH: Final = 300  # of a title; what is longer is a letter
+# Where one of these is known, the first contact is one of those that are counted.
+FIRST: Final = ("contacts[0].name", "contacts[1].name", "contacts[#].name")
 
 
 def guess(
@@ -43,7 +46,7 @@ def guess(
     counted = any(field.startswith("contacts[") for field in mapped)
     if not counted and "contact.name" not in mapped:
         found |= asked.numbered(owner_is_known=owner_is_known)
-    several = counted or any(field in found for field in ("contacts[0].name", "contacts[1].name"))
+    several = any(field in found or field in mapped for field in FIRST)
     respondent = next((question for question in asked.free if question.stands_for == "owner.email"), None)
     for field, kinds, title in GUESSES:
         if field in wanted and field not in found and not (several and field.startswith("contact.")):

@@ -67,6 +67,11 @@ def test_each_may_be_mapped_by_itself() -> None:
     }
 
 
+def test_the_first_may_be_guessed_where_only_others_are_mapped() -> None:
+    asked = (ask("Who did you meet?", "Erin"), ask("And then?", None, "text", "q2"))
+    assert mapped(*asked, maps={"contacts[2].name": "q2"}).document == {"contact": {"name": "Erin"}}
+
+
 def test_the_lines_of_a_group_are_people() -> None:
     lines = [{"Name": "Erin", "E-mail": "erin@district.example"}, {"Name": "Bo", "E-mail": ""}, {"Name": ""}]
     cells = rows(lines, names=("q6_people",), title="people")

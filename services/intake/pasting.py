@@ -19,6 +19,15 @@ WHERE: Final = {
     "formbricks": "In Formbricks open Configuration > Integrations > Manage Webhooks > Add Webhook: paste the URL,\n"
     "choose Response Finished and your survey. It then shows a secret of its own, which replaces this one:\n"
     "afterhello source rotate NAME --secret whsec_...",
+    "calcom": "In Cal.com open Settings > Developer > Webhooks > New: paste the URL as Subscriber URL and the secret\n"
+    "as Secret, choose the booking events and Meeting ended, and leave the custom payload template off.",
+    "calendly": "Calendly makes webhooks through its API alone: POST to https://api.calendly.com/webhook_subscriptions\n"
+    "with the URL, and the secret as signing_key. The page named below has the line to paste.",
+    "zoom": "In the Zoom App Marketplace open your app, then Features > Access > Event Subscriptions: paste the URL\n"
+    "as Event notification endpoint URL. Unless the secret above is the app's Secret Token already, first:\n"
+    'afterhello source rotate NAME --secret TOKEN --overlap "0 seconds", and then Validate.',
+    "eventbrite": "Eventbrite sends no names, only an address to fetch them from, which is not done here yet: what it\n"
+    "sends is refused with 422. Export the attendees as CSV and import that instead.",
     "fillout": "In Fillout open your form, then Integrate > Webhook: paste the URL, Test, Finish setup.\n"
     "Fillout can prove itself by nothing else, so keep the URL to yourself.",
 }

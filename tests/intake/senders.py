@@ -62,6 +62,10 @@ def zoom(body: bytes, secret: str, id: str, at: datetime) -> dict[str, str]:
     return JSON | {"x-zm-request-timestamp": str(stamp), "x-zm-signature": f"v0={digest}"}
 
 
+def unsigned(body: bytes, secret: str, id: str, at: datetime) -> dict[str, str]:
+    return JSON
+
+
 SCHEMES = {
     "standard": Scheme(standard, has_time=True),
     "typeform": Scheme(typeform),
@@ -74,6 +78,7 @@ SCHEMES = {
     "calcom": Scheme(calcom),
     "calendly": Scheme(calendly, has_time=True),
     "zoom": Scheme(zoom, has_time=True),
+    "eventbrite": Scheme(unsigned, covers_body=False),
 }
 
 

@@ -277,3 +277,27 @@ async def test_the_same_event_at_the_same_instant_is_one(intake: Intake, intake_
     assert sorted(answer.status for answer in answers) == [200] * 7 + [202]
     assert len({await answer.text() for answer in answers}) == 1
     assert await intake.count("meetings") == 2
+
+
+EVENTBRITE = sorted((PAYLOADS / "eventbrite").glob("*.expect.json"))
+
+
+@pytest.mark.parametrize("path", EVENTBRITE, ids=lambda path: path.name.removesuffix(".expect.json"))
+async def test_eventbrite_is_refused_in_words_and_never_with_410(intake: Intake, path: Path) -> None:
+    expected = json.loads(path.read_text())
+    source = await intake.source("eventbrite")
+
+    answer = await source.send(path.with_name(path.name.replace(".expect.json", ".json")).read_bytes())
+
+    if "ignored" in expected:
+        assert (answer.status, await answer.json()) == (200, {"meetings": []})
+        assert await intake.stored() == {}
+    else:
+        [error] = (await answer.json())["errors"]
+        assert (answer.status, expected["refused"] in error["problem"]) == (422, True)
+        assert await intake.count("submissions", "state = 'rejected'") == 1
+
+
+def test_a_token_for_eventbrite_would_promise_what_is_not_done() -> None:
+    with pytest.raises(ValueError, match="CSV"):
+        PROVIDERS["eventbrite"].check_secret("token")

@@ -7,6 +7,7 @@ from services.intake.answers import Delivery
 from services.intake.providers import (
     calcom,
     calendly,
+    eventbrite,
     fillout,
     formbricks,
     google_forms,
@@ -60,4 +61,5 @@ PROVIDERS: Final[dict[str, Provider]] = {
     "calcom": calcom,
     "calendly": calendly,
     "zoom": zoom,
+    "eventbrite": eventbrite,
 }

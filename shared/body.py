@@ -16,6 +16,7 @@ BODY_BYTES: Final = 256 * 1024
 BODY_SECONDS: Final = 10.0
 JSON: Final = ("application/json",)
 FORM: Final = ("application/x-www-form-urlencoded",)
+CHARSET: Final = re.compile(r";\s*charset\b\s*=?([^;]*)", re.IGNORECASE)
 
 
 def bad_body(problem: str, *, status: int = 400, headers: Mapping[str, str] | None = None) -> Problem:
@@ -76,10 +77,10 @@ async def read_form(request: web.Request, *, limit: int = BODY_BYTES) -> dict[st
 def _check_type(request: web.Request, types: Collection[str]) -> None:
     given = request.headers.getall("Content-Type", [])
     media_type, _, parameters = (given[0] if len(given) == 1 else "").partition(";")
-    charset = re.fullmatch(r'\s*charset\s*=\s*"?([\w-]+)"?\s*;?\s*', parameters, re.IGNORECASE) if parameters else None
+    charset = CHARSET.search(f";{parameters}")
     if media_type.strip().lower() not in types:
         raise bad_body(f"must be sent with Content-Type {' or '.join(sorted(types))}", status=415)
-    if "charset" in parameters.lower() and (charset is None or charset[1].lower() not in {"utf-8", "utf8"}):
+    if charset and charset[1].strip().strip('"').lower() not in {"utf-8", "utf8"}:
         raise bad_body("must be UTF-8", status=415)
 
 

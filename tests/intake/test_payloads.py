@@ -144,6 +144,15 @@ async def test_no_answer_ever_unhooks_a_form(
     assert (await post(intake, source.path, body, headers)).status == 401
 
 
+async def test_a_media_type_may_name_its_charset_beside_the_boundary(intake: Intake) -> None:
+    source = await intake.source("jotform")
+    body = (PAYLOADS / "jotform" / "list.multipart").read_bytes()
+    boundary = body.split(b"\r\n")[0].removeprefix(b"--").decode()
+    for charset, status in (("utf-16", 415), ("UTF-8", 202)):
+        headers = {"Content-Type": f"multipart/form-data; charset={charset}; boundary={boundary}"}
+        assert (await post(intake, source.path, body, headers)).status == status
+
+
 async def test_a_tally_source_without_a_secret_takes_what_is_not_signed(intake: Intake) -> None:
     source = await intake.source("tally", secret="", mapping={}, zone="America/New_York")
     body = (PAYLOADS / "tally" / "several.json").read_bytes()

@@ -7,8 +7,8 @@ from aiohttp import web
 
 from services.intake import act_page, acts, later, requests
 from services.intake.acts import About, Situation
-from services.intake.api import entity_id, json_response
 from services.intake.later import Unclear
+from services.intake.requests import entity_id, json_response
 from shared import db
 from shared.db import Connection, Pool
 from shared.events import Act

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
+from services.intake import meetings
 from services.intake.later import Later
 from shared import db, outbox, stops
 from shared.db import Connection
@@ -54,7 +55,8 @@ async def situation(conn: Connection, about: About, *, lock: bool = False) -> Si
     row = await conn.fetchrow(
         """
         SELECT c.contact ->> 'name' AS contact, m.sent -> 'event' ->> 'name' AS event, m.sent ->> 'promise' AS promise,
-               p.time_zone AS zone, p.channel, CASE p.channel WHEN 'email' THEN p.email ELSE p.phone END AS address,
+               m.id AS meeting, p.time_zone AS zone, p.channel,
+               CASE p.channel WHEN 'email' THEN p.email ELSE p.phone END AS address,
                done.at AS done_at, stopped.at AS stopped_at, later.at AS later_at, later.until, later.span
           FROM connections c
           JOIN people p ON p.id = c.person
@@ -85,6 +87,9 @@ async def situation(conn: Connection, about: About, *, lock: bool = False) -> Si
     if row is None:
         return None
     known = dict(row)
+    if meeting := known.pop("meeting"):
+        for stop in await stops.known(conn, people=[], connections=[], meetings=[meeting]):
+            known["stopped_at"] = known["stopped_at"] or stop.at
     return Situation(later=Later(until=known.pop("until"), span=known.pop("span")), **known)
 
 
@@ -123,15 +128,7 @@ async def done(conn: Connection, about: About, *, via: Via) -> bool:
     await conn.execute(
         "UPDATE connections SET last_touch_at = greatest(last_touch_at, $2) WHERE id = $1", about.connection, at
     )
-    await conn.execute(
-        """
-        UPDATE meetings m SET promise_kept_at = $2, revision = m.revision + 1
-          FROM follow_ups f
-         WHERE f.id = $1 AND f.playbook = 'keep-promise' AND m.id = f.meeting AND m.promise_kept_at IS NULL
-        """,
-        about.follow_up,
-        at,
-    )
+    await _keep_promise(conn, about, at)
     await _record(conn, _data("done", about, at), nudge=about.nudge, via=via)
     return True
 
@@ -194,6 +191,17 @@ async def stop_everything(conn: Connection, *, person: UUID, channel: Channel, a
     told = AddressSuppressed(source="/afterhello/intake", time=at, subject=str(person), data=fact)
     await outbox.add(conn, [told])
     return True
+
+
+async def _keep_promise(conn: Connection, about: About, at: datetime) -> None:
+    """Who has done what they promised has kept it."""
+    meeting = await conn.fetchval(
+        "SELECT meeting FROM follow_ups WHERE id = $1 AND playbook = 'keep-promise'", about.follow_up
+    )
+    for stored in (await meetings.lock(conn, [meeting])).values() if meeting else ():
+        if stored.meeting.promise_kept_at is None:
+            told = await meetings.change(conn, stored, now=at, traceparent=None, promise_kept_at=at)
+            await outbox.add(conn, [told] if told else [])
 
 
 async def _is_stopped(conn: Connection, connection: UUID) -> bool:

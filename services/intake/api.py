@@ -1,16 +1,13 @@
-"""`/api/v1`: meetings logged and shown as JSON, with idempotency keys."""
+"""`POST /api/v1/meetings`: meetings logged as JSON, with idempotency keys."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
-from uuid import UUID
 
-import orjson
 import structlog
 from aiohttp import web
 
-from services.intake import idempotency, logbook, meeting, requests, store, timeline
+from services.intake import forecast, idempotency, logbook, meeting, requests, store, timeline
 from services.intake.body import Invalid
 from services.intake.idempotency import Answered
 from services.intake.logbook import Logged
@@ -29,12 +26,9 @@ log = structlog.get_logger()
 
 
 def routes(pool: Pool, planner: Planner, rates: Rates, defaults: Defaults) -> list[web.RouteDef]:
-    """Return the routes of meetings."""
+    """Return the route that logs meetings."""
     api = Api(pool, planner, rates, defaults)
-    return [
-        web.post("/api/v1/meetings", api.log_meetings),
-        web.get("/api/v1/meetings/{id}", api.show_meeting),
-    ]
+    return [web.post("/api/v1/meetings", api.log_meetings)]
 
 
 class _AnsweredMeanwhile(Exception):
@@ -94,7 +88,7 @@ class Api:
             previews = [self._planner.preview(one, logged.owner, one.logged_at) for one in logged.meetings]
             await timeline.expect(conn, [follow_up for preview in previews for follow_up in preview], received.at)
             shown = [_shown(one, preview) for one, preview in zip(logged.meetings, previews, strict=True)]
-            answered = Answered(request=request_is, status=201, answer=_json({"meetings": shown}).decode())
+            answered = Answered(request=request_is, status=201, answer=requests.to_json({"meetings": shown}).decode())
             if key and not await idempotency.keep(conn, token, key, answered):
                 raise _AnsweredMeanwhile
             return logged, answered
@@ -128,31 +122,6 @@ class Api:
             await store.reject(conn, received, reason)
         log.info("submission.refused", token=str(received.token), status=problem.status)
 
-    async def show_meeting(self, request: web.Request) -> web.Response:
-        """Answer with the meeting as sent, its follow-ups as they stand, and what happened so far."""
-        async with self._pool.acquire(timeout=2) as conn:
-            token = await requests.token(conn, request)
-            meeting_id = entity_id(request)
-            found = await store.find_meeting(conn, meeting_id, owner=token.owner)
-            if found is None:
-                raise Problem(404, "There is no such meeting")
-            follow_ups = (await timeline.follow_ups(conn, [meeting_id]))[meeting_id]
-            happened = await timeline.timeline(conn, meeting_id)
-        return json_response(found | {"follow_ups": follow_ups, "timeline": happened})
-
-
-def entity_id(request: web.Request) -> UUID:
-    """Return the id in the path; raises `Problem` 404 for what cannot be one."""
-    text = request.match_info["id"]
-    if not re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", text):
-        raise Problem(404, "There is nothing with this id")
-    return UUID(text)
-
-
-def json_response(value: object, *, status: int = 200) -> web.Response:
-    """Return an answer in JSON: instants in UTC with a Z, ids as text."""
-    return web.Response(status=status, body=_json(value), content_type="application/json")
-
 
 def _shown(one: Meeting, preview: Sequence[FollowUp]) -> dict[str, object]:
     return {
@@ -160,15 +129,5 @@ def _shown(one: Meeting, preview: Sequence[FollowUp]) -> dict[str, object]:
         "connection": one.connection,
         "contact": {"name": one.contact.name},
         "plan": one.plan,
-        "follow_ups": [
-            follow_up.model_dump(
-                include={"id", "step", "occurrence", "playbook", "state", "reason", "local", "zone", "due_at"}
-            )
-            | {"nudge": None}
-            for follow_up in preview
-        ],
+        "follow_ups": forecast.shown(preview),
     }
-
-
-def _json(value: object) -> bytes:
-    return orjson.dumps(value, default=str, option=orjson.OPT_UTC_Z)

@@ -8,7 +8,7 @@ from typing import Any, Final
 import structlog
 from aiohttp import web
 
-from services.intake import act_api, actions, api, webhook
+from services.intake import act_api, actions, api, api_meetings, regions, webhook
 from services.intake.handlers import ROUTES
 from services.intake.meeting import Defaults, Planner
 from services.intake.rate import Rates
@@ -57,6 +57,7 @@ async def run(
         mount(app)
 
     async def start() -> None:
+        await asyncio.to_thread(regions.table)  # so that no submission waits for it
         await db.wait_for_schema(pool, SERVICE)
         opened.set()
 
@@ -99,9 +100,10 @@ def add_routes(app: web.Application, pool: Pool, config: Settings, planner: Plan
     assert config.public_url is not None
     rates = Rates(config.rate_limit, clock=time.monotonic)
     defaults = Defaults(time_zone=config.time_zone, phone_region=config.phone_region)
-    taker = Taker(pool=pool, planner=planner, defaults=defaults, public_url=config.public_url)
+    taker = Taker(pool=pool, plans=planner.names, defaults=defaults, public_url=config.public_url)
     app.add_routes(webhook.routes(pool, Box(config.secret_key), rates, taker))
     app.add_routes(api.routes(pool, planner, rates, defaults))
+    app.add_routes(api_meetings.routes(pool, planner, defaults))
     app.add_routes(act_api.routes(pool))
     app.add_routes(actions.routes(pool, public_url=config.public_url, keys=config.secret_key))
 

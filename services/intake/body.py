@@ -1,13 +1,15 @@
 """The body of a submission in the API's words, each field checked for itself. Pure."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Final, TypedDict
+from typing import Annotated, Any, Final, TypedDict, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, ValidationError
 
 from services.intake import fields
 from services.intake.fields import ClockTime, Day, Email, Hashtag, Link, Name, Notes, Phone, Promise, Topic, When, Zone
 from shared.events import Break, Channel, EventKind, Weekday
+
+P = TypeVar("P", bound="Part")
 
 CONTACTS: Final = 50
 
@@ -27,13 +29,20 @@ class Invalid(Exception):
 
 def check(document: Mapping[str, Any], *, phone_region: str | None) -> "Body":
     """Return the body; raises `Invalid` naming every field that is wrong in itself."""
+    return checked(Body, document, phone_region=phone_region)
+
+
+def checked(model: type[P], document: Mapping[str, Any], *, phone_region: str | None = None) -> P:
+    """Return what was sent as this model; raises `Invalid` naming every field that is wrong in itself."""
     try:
-        return Body.model_validate(document, context={"phone_region": phone_region})
+        return model.model_validate(document, context={"phone_region": phone_region})
     except ValidationError as error:
         raise Invalid(_errors(error)) from None
 
 
-class _Part(BaseModel):
+class Part(BaseModel):
+    """What is sent, or a part of it: fields that are not known are refused."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
@@ -50,7 +59,7 @@ def _break(value: object) -> object:
     return found
 
 
-class Owner(_Part):
+class Owner(Part):
     """Who logged it. From `locale` on they are wishes, which count when the person is new."""
 
     email: Annotated[Email | None, fields.Optional] = None
@@ -69,7 +78,7 @@ class Owner(_Part):
     paused_until: Annotated[Day | None, fields.Optional] = None
 
 
-class Met(_Part):
+class Met(Part):
     """Whom they met."""
 
     name: Name
@@ -86,14 +95,14 @@ class Met(_Part):
         return f"phone:{self.phone}" if self.phone else f"name:{' '.join(self.name.casefold().split())}"
 
 
-class Where(_Part):
+class Where(Part):
     name: Annotated[Name | None, fields.Optional] = None
     kind: Annotated[EventKind | None, fields.Optional] = None
     hashtag: Annotated[Hashtag | None, fields.Optional] = None
     place: Annotated[Name | None, fields.Optional] = None
 
 
-class Body(_Part):
+class Body(Part):
     owner: Owner = Owner()
     contact: Met | None = None
     contacts: Annotated[tuple[Met, ...], Field(max_length=CONTACTS)] | None = None

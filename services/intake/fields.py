@@ -14,6 +14,8 @@ from email_validator import EmailNotValidError, validate_email
 from icalendar.timezone.windows_to_olson import WINDOWS_TO_OLSON
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, StrictStr, ValidationInfo
 
+from services.intake import regions
+
 NAME_LENGTH: Final = 200
 NOTES_LENGTH: Final = 4000
 PROMISE_LENGTH: Final = 500
@@ -200,4 +202,4 @@ When = Annotated[Moment, PlainValidator(moment)]
 ClockTime = Annotated[time, BeforeValidator(clock_time)]
 Day = Annotated[date, BeforeValidator(day)]
 Locale = Annotated[StrictStr, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$")]
-Holidays = Annotated[StrictStr, Field(pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$")]
+Holidays = Annotated[StrictStr, AfterValidator(regions.region)]

@@ -1,10 +1,12 @@
-"""What every request of a sender has: headers in plain text, a trace, a token of the API."""
+"""What every request of a sender has: headers in plain text, a trace, a token of the API; and its answer in JSON."""
 
 import re
 import secrets
 from collections.abc import Mapping
 from typing import Final
+from uuid import UUID
 
+import orjson
 from aiohttp import web
 
 from services.intake import sources
@@ -42,6 +44,24 @@ async def token(conn: Connection, request: web.Request) -> Token:
             headers={"WWW-Authenticate": challenge},
         )
     return found
+
+
+def entity_id(request: web.Request) -> UUID:
+    """Return the id in the path; raises `Problem` 404 for what cannot be one."""
+    text = request.match_info["id"]
+    if not re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", text):
+        raise Problem(404, "There is nothing with this id")
+    return UUID(text)
+
+
+def json_response(value: object, *, status: int = 200) -> web.Response:
+    """Return an answer in JSON: instants in UTC with a Z, ids as text."""
+    return web.Response(status=status, body=to_json(value), content_type="application/json")
+
+
+def to_json(value: object) -> bytes:
+    """Return a value as answers have it."""
+    return orjson.dumps(value, default=str, option=orjson.OPT_UTC_Z)
 
 
 def kept(names: tuple[str, ...], given: Mapping[str, str]) -> dict[str, str]:

@@ -73,6 +73,10 @@ async def timeline(conn: Connection, meeting_id: UUID) -> list[dict[str, object]
               LEFT JOIN planned p ON p.id = a.follow_up
              WHERE a.act = 'stop' OR p.id IS NOT NULL
             UNION ALL
+            SELECT t.at, 1, CASE t.kind WHEN 'answered' THEN 'replied' ELSE 'touched' END, NULL, t.note
+              FROM meeting m JOIN touches t ON t.connection = m.connection AND t.at >= m.logged_at
+             WHERE t.kind <> 'done'
+            UNION ALL
             SELECT s.at, 4, 'suppressed', s.channel, s.reason
               FROM meeting m JOIN suppressed s ON s.person = m.person AND s.at >= m.logged_at
             UNION ALL
@@ -90,6 +94,21 @@ async def expect(conn: Connection, previews: Sequence[FollowUp], at: datetime) -
     """Show these follow-ups until the scheduler tells of them: an id that was answered can be acted on at once."""
     drafts = [preview.model_copy(update={"revision": 0}) for preview in previews]
     await keep_follow_ups(conn, [FollowUpData(follow_up=draft, at=at) for draft in drafts])
+
+
+async def expect_anew(conn: Connection, meeting: UUID, previews: Sequence[FollowUp], at: datetime) -> None:
+    """Show these instead of what was expected of the meeting so far; what the scheduler told of is for it to change."""
+    await conn.execute("DELETE FROM follow_ups WHERE meeting = $1 AND revision = 0", meeting)
+    await expect(conn, previews, at)
+
+
+async def put_off(conn: Connection, meeting: UUID) -> set[UUID]:
+    """Return the follow-ups of a meeting that its owner put off to a time of their own."""
+    rows = await conn.fetch(
+        "SELECT a.follow_up FROM acts a JOIN follow_ups f ON f.id = a.follow_up WHERE f.meeting = $1 AND act = 'later'",
+        meeting,
+    )
+    return {row["follow_up"] for row in rows}
 
 
 async def keep_follow_ups(conn: Connection, changes: Sequence[FollowUpData]) -> None:

@@ -1,0 +1,51 @@
+"""What is to come of a meeting that was changed, before the scheduler has told; pure."""
+
+from collections.abc import Collection, Sequence
+from typing import Any, Final
+from uuid import UUID
+
+from shared.events import FollowUp, Meeting
+
+# Skipped for what the meeting was: when it changes, so may these.
+REVIVED: Final = ("past", "rescheduled", "cancelled", "no-show")
+SHOWN: Final = ("id", "step", "occurrence", "playbook", "state", "reason", "local", "zone", "due_at")
+
+
+def shown(preview: Sequence[FollowUp]) -> list[dict[str, Any]]:
+    """Return what is going to follow in the API's shape."""
+    return [one.model_dump(include=set(SHOWN)) | {"nudge": None} for one in preview]
+
+
+def is_planned_anew(before: Meeting, after: Meeting) -> bool:
+    """Whether what its plan goes by is other than before."""
+    facts = [(one.met_at, one.goal_at, one.plan) for one in (before, after)]
+    return facts[0] != facts[1] or (before.state == "cancelled" != after.state)
+
+
+def changed(
+    known: Sequence[dict[str, Any]], preview: Sequence[FollowUp], after: Meeting, *, put_off: Collection[UUID]
+) -> list[dict[str, Any]]:
+    """Return the follow-ups as the change will leave them: what was nudged or has ended stays as it is, and so does
+    the time of what its owner put off."""
+    planned = {one["id"]: one for one in shown(preview)}
+    found = []
+    for one in known:
+        may_move = one["state"] == "waiting" or (one["state"] == "skipped" and one["reason"] in REVIVED)
+        fresh = planned.pop(one["id"], None)
+        if not may_move or one["id"] in put_off:
+            found.append(one)
+        elif fresh:
+            found.append(fresh | {"nudge": one["nudge"]})
+        else:
+            found.append(one | ({"state": "skipped", "reason": "rescheduled"} if one["state"] == "waiting" else {}))
+    found += planned.values()
+    return sorted((stood(one, after) for one in found), key=lambda one: (one["step"], one["occurrence"]))
+
+
+def stood(one: dict[str, Any], meeting: Meeting) -> dict[str, Any]:
+    """Return a follow-up as the state of its meeting leaves it."""
+    if one["state"] != "waiting" or meeting.state in {"active", "paused"}:
+        return one
+    if meeting.state == "stopped":
+        return one | {"state": "stopped", "reason": None}
+    return one | {"state": "skipped", "reason": meeting.state_reason or "cancelled"}

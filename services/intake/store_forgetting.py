@@ -1,0 +1,45 @@
+"""Every query that deletes what is known of somebody."""
+
+from uuid import UUID
+
+from shared.db import Connection
+
+
+async def forget_meeting(conn: Connection, meeting: UUID) -> None:
+    """Delete a meeting with all that was said, planned and done about it, and its connection when it was the last.
+
+    The submission it came from stays as a mark that it was accepted, without its words; so does the answer to a
+    request that named itself, which then names no meeting.
+    """
+    row = await conn.fetchrow("DELETE FROM meetings WHERE id = $1 RETURNING submission, connection", meeting)
+    if row is None:
+        return
+    await conn.execute("UPDATE submissions SET body = '', headers = '{}' WHERE id = $1", row["submission"])
+    await conn.execute(
+        """
+        UPDATE idempotency_keys k
+           SET answer = '{"meetings":[]}'
+          FROM submissions s
+         WHERE s.id = $1 AND k.token = s.token AND k.answered_at >= s.received_at - interval '1 minute'
+           AND strpos(k.answer, $2) > 0
+        """,
+        row["submission"],
+        str(meeting),
+    )
+    await conn.execute(
+        """
+        WITH gone AS (
+            DELETE FROM follow_ups WHERE meeting = $1 RETURNING id
+        ), _acts AS (
+            DELETE FROM acts WHERE follow_up IN (SELECT id FROM gone)
+        ), _touches AS (
+            DELETE FROM touches WHERE follow_up IN (SELECT id FROM gone)
+        )
+        DELETE FROM happenings WHERE entity IN (SELECT id FROM gone)
+        """,
+        meeting,
+    )
+    await conn.execute(
+        "DELETE FROM connections WHERE id = $1 AND NOT EXISTS (SELECT FROM meetings WHERE connection = $1)",
+        row["connection"],
+    )

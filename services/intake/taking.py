@@ -1,14 +1,14 @@
 """A delivery of a known sender is taken: stored as what it means, or kept with the reason why it was not."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from services.intake import agenda, logbook, mapping, meeting, prompting, store
 from services.intake.agenda import Told
-from services.intake.answers import Booking, Gathered, Submission
-from services.intake.body import FieldError, Invalid
+from services.intake.answers import Answer, Booking, Gathered, Submission
+from services.intake.body import CONTACTS, FieldError, Invalid
 from services.intake.mapping import Mapped
-from services.intake.meeting import Defaults, Planner, Submitted
+from services.intake.meeting import Defaults, Submitted
 from services.intake.sources import Source
 from services.intake.store import Accepted, Received
 from shared import db
@@ -21,7 +21,7 @@ class Taker:
     """Takes deliveries, whether they come just now or were kept."""
 
     pool: Pool
-    planner: Planner
+    plans: Collection[str]  # the names of those there are
     defaults: Defaults
     public_url: str
 
@@ -69,7 +69,7 @@ class Taker:
             return await logbook.log(conn, received, submitted, defaults=defaults, traceparent=traceparent)
 
         try:
-            submitted = meeting.read(mapped.document, plans=self.planner.names, defaults=defaults)
+            submitted = meeting.read(mapped.document, plans=self.plans, defaults=defaults)
             logged = await db.in_transaction(self.pool, work)
         except Invalid as invalid:
             raise Invalid(explained(invalid.errors, mapped, delivery)) from None
@@ -80,7 +80,7 @@ class Taker:
     async def _book(
         self, received: Received, delivery: Booking, source: Source, defaults: Defaults, traceparent: str | None
     ) -> Accepted | None:
-        submitted = attending(delivery, source, defaults, self.planner)
+        submitted = attending(delivery, source, defaults, self.plans)
         told = Told(booking=delivery, submitted=submitted, defaults=defaults, now=received.at, traceparent=traceparent)
         return await db.in_transaction(self.pool, lambda conn: agenda.apply(conn, received, told))
 
@@ -89,7 +89,7 @@ class Taker:
     ) -> Accepted | None:
         mapped = _mapped(Submission(key=delivery.key, answers=delivery.answers), source)
         try:
-            submitted = meeting.read(mapped.document, plans=self.planner.names, defaults=defaults, about="gathering")
+            submitted = meeting.read(mapped.document, plans=self.plans, defaults=defaults, about="gathering")
         except Invalid as invalid:
             raise Invalid(prompting.hostless(invalid.errors)) from None
         return await db.in_transaction(
@@ -106,22 +106,23 @@ class Taker:
         )
 
 
-def attending(booking: Booking, source: Source, defaults: Defaults, planner: Planner) -> dict[str, Submitted]:
+def attending(booking: Booking, source: Source, defaults: Defaults, plans: Collection[str]) -> dict[str, Submitted]:
     """Return what a booking says of each attendee, by their keys; raises `Invalid` naming every field that is wrong.
 
-    Only an event that says that a booking stands has to say everything: the others speak of what is known.
+    Only an event that says that a booking stands has to say everything: the others speak of what is known. An answer
+    that was only guessed to be one of our fields, and is none, must not cost the meeting.
     """
     found: dict[str, Submitted] = {}
     contacts: set[str] = set()
     errors: list[FieldError] = []
-    for attendee in booking.attendees if booking.what in {"booked", "over"} else ():
-        if not attendee.answers:
-            continue
-        mapped = _mapped(Submission(key=booking.key, answers=attendee.answers), source)
+    said = [one for one in booking.attendees if one.answers and booking.what in {"booked", "over"}]
+    if len(said) > CONTACTS:
+        raise Invalid([FieldError(field="contacts", problem=f"must be at most {CONTACTS}")])
+    for attendee in said:
         try:
-            one = meeting.read(mapped.document, plans=planner.names, defaults=defaults, about="booking")
+            one = _attending(booking.key, attendee.answers, source, defaults, plans)
         except Invalid as invalid:
-            errors += [error for error in mapping.explained(invalid.errors, mapped) if error not in errors]
+            errors += [error for error in invalid.errors if error not in errors]
             continue
         if one.contacts[0].key not in contacts:  # mapped to the same contact twice, it is one
             contacts.add(one.contacts[0].key)
@@ -129,6 +130,32 @@ def attending(booking: Booking, source: Source, defaults: Defaults, planner: Pla
     if errors:
         raise Invalid(errors)
     return found
+
+
+def _attending(
+    key: str, answers: tuple[Answer, ...], source: Source, defaults: Defaults, plans: Collection[str]
+) -> Submitted:
+    mapped = _mapped(Submission(key=key, answers=answers), source)
+    try:
+        return meeting.read(mapped.document, plans=plans, defaults=defaults, about="booking")
+    except Invalid as invalid:
+        errors = mapping.explained(invalid.errors, mapped)
+        wrong = {error["field"] for error in invalid.errors}
+        # The tool's own facts stand under our names; what the booker answered beside them was a guess at best.
+        guessed = {
+            line.question
+            for line in mapped.report
+            if line.how == "guessed" and line.question != line.field and any(_is_in(line.field, one) for one in wrong)
+        }
+    kept = tuple(answer for answer in answers if answer.title not in guessed)
+    if len(kept) == len(answers):
+        raise Invalid(errors)
+    return _attending(key, kept, source, defaults, plans)
+
+
+def _is_in(field: str, wrong: str) -> bool:
+    """Say whether this field is what is wrong, or what is wrong is a part of it: `topics.0`."""
+    return wrong == field or wrong.startswith(f"{field}.")
 
 
 def explained(errors: Sequence[FieldError], mapped: Mapped, submission: Submission) -> Sequence[FieldError]:

@@ -301,3 +301,37 @@ async def test_eventbrite_is_refused_in_words_and_never_with_410(intake: Intake,
 def test_a_token_for_eventbrite_would_promise_what_is_not_done() -> None:
     with pytest.raises(ValueError, match="CSV"):
         PROVIDERS["eventbrite"].check_secret("token")
+
+
+async def test_an_answer_that_was_only_a_guess_does_not_cost_the_meeting(intake: Intake) -> None:
+    body = json.loads((PAYLOADS / "calcom" / "BOOKING_CREATED-questions.json").read_text())
+    body["payload"]["userFieldsResponses"] = {
+        "tel": {"label": "Phone number", "value": "ask at the desk"},
+        "plan": {"label": "Plan", "value": "whatever suits"},
+        "topics": {"label": "Topics", "value": ["x" * 61]},
+        "promised": {"label": "What did you promise?", "value": "send the rubric"},
+    }
+    body["payload"]["responses"].pop("topics")
+    guessing = await intake.source("calcom")
+    mapped = await intake.source("calcom", mapping={"contact.phone": "Phone number"})
+
+    taken, refused = await guessing.send(body), await mapped.send(body)
+
+    assert (taken.status, refused.status) == (202, 422), await taken.text()
+    [error] = [one for one in (await refused.json())["errors"] if one["field"] == "contact.phone"]
+    assert "Phone number" in error["problem"]
+    [sent] = [row["sent"] for row in await intake.pool.fetch("SELECT sent FROM meetings")]
+    assert (sent["contact"]["phone"], sent["plan"], sent["topics"]) == (None, "default", [])
+    assert sent["promise"] == "send the rubric"
+
+
+async def test_more_people_than_one_can_meet_are_refused(intake: Intake) -> None:
+    body = json.loads((PAYLOADS / "calcom" / "BOOKING_CREATED-questions.json").read_text())
+    one = body["payload"]["attendees"][0]
+    for number, status in ((50, 202), (51, 422)):
+        body["payload"] |= {
+            "uid": f"of-{number}",
+            "attendees": [one | {"email": f"erin{n}@district.example"} for n in range(number)],
+        }
+        source = await intake.source("calcom")
+        assert (await source.send(body)).status == status

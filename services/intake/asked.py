@@ -38,11 +38,11 @@ class Asked:
 
     def unused(self, used: Sequence[Answer]) -> tuple[Answer, ...]:
         """Return what was answered and not used; not the parts of a name, an address or a date beside the whole."""
-        names = {id(answer) for answer in used}
+        names = {answer.names for answer in used}
         return tuple(
             answer
             for answer in self._answers
-            if answer.value is not None and id(answer) not in names and not self._is_part(answer)
+            if answer.value is not None and answer.names not in names and not self._is_part(answer)
         )
 
     def _is_part(self, answer: Answer) -> bool:

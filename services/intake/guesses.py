@@ -79,7 +79,7 @@ GUESSES: Final = (
         r"^(a )?quien$",
         rf"\bnombre (completo )?(de(l| la| tu| su)?) (nuev[oa] )?{PERSONA}",
         rf"^(nuev[oa] )?{PERSONA}$",
-        rf"^{PERSONA} que (has |ha )?(conoc|encontr)",
+        rf"\b{PERSONA} que (has |ha )?(conoc|encontr)",
     ),
     _guess(
         "owner.name",
@@ -109,7 +109,7 @@ GUESSES: Final = (
         LINE,
         r"^(place|venue|city|town|location)$",
         r"^(which|what) (place|venue|city|town)\b",
-        r"^(event|conference) (place|venue|city|location)$",
+        r"^(event|conference|meeting) (place|venue|city|location)$",
         r"^(lugar|ciudad|sede|localidad)( del (evento|congreso|encuentro))?$",
         r"^en que (lugar|ciudad)\b",
     ),
@@ -152,7 +152,7 @@ GUESSES: Final = (
         r"\bpromised?\b",
         r"^what (will|should|do|did) (you|i) (send|share|offer|agree|have to|need to|follow up)",
         r"^(next step|to do|follow up( item| action)?|action item)s?$",
-        r"\b(promet|prometi)\w*",
+        r"\bprome[ts]\w*",
         r"^(que )?(vas|va|voy) a (enviar|mandar|compartir)",
         r"^que (vas|va|voy) a (enviar|mandar|compartir)",
         r"^(compromisos?|proximos? pasos?|tareas?)$",
@@ -191,9 +191,21 @@ GUESSES: Final = (
 
 # These do not say whose it is: the owner's, unless the owner is known from elsewhere and only the contact is asked for.
 WHOSE: Final = (
-    _guess("email", MAIL, r"^e ?mail( address)?$", r"^(direccion de )?correo( electronico)?$"),
-    _guess("phone", PHONE, rf"^{TELEPHONE}( number)?$", r"^(numero de )?(telefono|movil|celular)( movil)?$"),
-    _guess("name", TEXT, r"^(full |first |given )?name$", r"^nombre( completo| y apellidos?)?$"),
+    _guess(
+        "email",
+        MAIL,
+        r"^e ?mail( address)?$",
+        r"^(direccion de )?correo( electronico)?$",
+        r"\bsu (direccion de )?correo",
+    ),
+    _guess(
+        "phone",
+        PHONE,
+        rf"^{TELEPHONE}( number)?$",
+        r"^(numero de )?(telefono|movil|celular)( movil)?$",
+        r"\bsu (numero de )?(telefono|movil)",
+    ),
+    _guess("name", TEXT, r"^(full |first |given )?name$", r"^nombre( completo| y apellidos?)?$", r"\bsu nombre\b"),
 )
 
 # What belongs behind an answer: the family name behind the first name, the time behind the day.

@@ -23,6 +23,8 @@ from services.intake.guesses import (
     tidied,
 )
 
+# The Spanish "su" is yours, his and hers: theirs, where the owner is known.
+SU: Final = re.compile(r"\bsu\b")
 LENGTH: Final = 300  # of a title; what is longer is a letter
 # Where one of these is known, the first contact is one of those that are counted.
 FIRST: Final = ("contacts[0].name", "contacts[1].name", "contacts[#].name")
@@ -48,9 +50,10 @@ def guess(
         found |= asked.numbered(owner_is_known=owner_is_known)
     several = any(field in found or field in mapped for field in FIRST)
     respondent = next((question for question in asked.free if question.stands_for == "owner.email"), None)
+    known = owner_is_known or respondent is not None
     for field, kinds, title in GUESSES:
         if field in wanted and field not in found and not (several and field.startswith("contact.")):
-            found |= asked.best(field, kinds, title)
+            found |= asked.best(field, kinds, title, but=SU if known and field.startswith("owner.") else None)
     whose = "contact" if owner_is_known and not several else "owner"
     for part, kinds, title in WHOSE:
         if respondent and not several:  # whoever answered is the owner; what is asked besides is about either
@@ -90,19 +93,26 @@ class _Free:
             self.free.pop(question, None)
         return questions
 
-    def first(self, kinds: Collection[Kind], title: re.Pattern[str]) -> Answer | None:
+    def first(
+        self, kinds: Collection[Kind], title: re.Pattern[str], but: re.Pattern[str] | None = None
+    ) -> Answer | None:
         """Return the question that fits best, if one does."""
         fits = [
             question
             for question, words in self.free.items()
-            if question.kind in kinds and question.row is None and title.search(words)
+            if question.kind in kinds
+            and question.row is None
+            and title.search(words)
+            and not (but and but.search(words))
         ]
         # A question made for addresses is the better guess for one than a line of text.
         return min(fits, key=lambda question: tuple(kinds).index(question.kind), default=None)
 
-    def best(self, field: str, kinds: Collection[Kind], title: re.Pattern[str]) -> dict[str, tuple[Answer, ...]]:
+    def best(
+        self, field: str, kinds: Collection[Kind], title: re.Pattern[str], but: re.Pattern[str] | None = None
+    ) -> dict[str, tuple[Answer, ...]]:
         """Return the field with the question that fits it best, and what belongs behind that."""
-        if (first := self.first(kinds, title)) is None:
+        if (first := self.first(kinds, title, but)) is None:
             return {}
         words = self.free[first]
         self.take(first)

@@ -62,6 +62,9 @@ def flat(document: dict[str, Any]) -> dict[str, Any]:
         ("¿Qué le prometiste?", "text", "promise"),
         ("¿Qué vas a enviar?", "text", "promise"),
         ("Próximo paso", "text", "promise"),
+        ("Promesa", "text", "promise"),
+        ("¿Cómo se llama la persona que conociste?", "text", "contact.name"),
+        ("¿Cuál es su nombre?", "text", "owner.name"),
         ("Temas en común", "text", "topics"),
         ("¿De qué hablaron?", "text", "notes"),
         ("Observaciones", "text", "notes"),
@@ -144,6 +147,19 @@ def test_the_family_name_and_the_time_stand_behind() -> None:
     assert document(ask("Nombre", "Erin"), ask("Apellidos", "O'Neil"), owner_is_known=True) == {
         "contact": {"name": "Erin O'Neil"}
     }
+
+
+def test_what_stands_behind_is_used_too() -> None:
+    submission = Submission(key="1", answers=(ask("Date", "2026-10-21", "date"), ask("Time", "9:05"), ask("Else", "x")))
+    assert [answer.title for answer in mapping.apply(submission, mapping={}, fixed={}).unused] == ["Else"]
+
+
+def test_su_is_theirs_where_the_owner_is_known() -> None:
+    asked = (ask("¿A quién conociste?", "Erin"), ask("¿Cuál es su correo?", "erin@district.example", "email"))
+    assert document(*asked)["owner"] == {"email": "erin@district.example"}
+    both = {"name": "Erin", "email": "erin@district.example"}
+    assert document(*asked, owner_is_known=True) == {"contact": both}
+    assert document(*asked, RESPONDENT) == {"contact": both, "owner": {"email": "ada@school.example"}}
 
 
 def test_a_mapping_may_join_questions() -> None:

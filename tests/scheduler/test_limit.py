@@ -135,7 +135,7 @@ async def test_there_is_no_second_nudge_for_a_send_time(scheduler_pool: Pool) ->
 
 async def test_more_connections_than_fit_go_out_on_days_to_come_the_untouched_first(scheduler_pool: Pool) -> None:
     events = [
-        meeting_logged(owner=ADA, met_at=NOW - timedelta(minutes=n), logged_at=NOW, promise=None) for n in range(8)
+        meeting_logged(owner=ADA, met_at=NOW - timedelta(minutes=n + 1), logged_at=NOW, promise=None) for n in range(8)
     ]
     await receive(scheduler_pool, *events)
     await make_due(scheduler_pool, NOW + timedelta(days=400))

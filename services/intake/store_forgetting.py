@@ -8,13 +8,17 @@ from shared.db import Connection
 async def forget_meeting(conn: Connection, meeting: UUID) -> None:
     """Delete a meeting with all that was said, planned and done about it, and its connection when it was the last.
 
-    The submission it came from stays as a mark that it was accepted, without its words; so does the answer to a
-    request that named itself, which then names no meeting.
+    The submissions that made and touched it stay as marks that they were accepted, without words; so does the answer
+    to a request that named itself, which then names no meeting.
     """
     row = await conn.fetchrow("DELETE FROM meetings WHERE id = $1 RETURNING submission, connection", meeting)
     if row is None:
         return
-    await conn.execute("UPDATE submissions SET body = '', headers = '{}' WHERE id = $1", row["submission"])
+    await conn.execute(
+        "UPDATE submissions SET body = '', headers = '{}' WHERE id = $1 OR touched @> ARRAY[$2::uuid]",
+        row["submission"],
+        meeting,
+    )
     await conn.execute(
         """
         UPDATE idempotency_keys k

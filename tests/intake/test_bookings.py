@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from itertools import permutations
 from typing import Any
+from uuid import UUID
 
 import pytest
 
+from services.intake import store_forgetting
 from tests.intake.booking_tools import FIRST_END, SECOND_END, THIRD_END, Payload, absent, cal, ended, invitee, uri
 from tests.intake.serving import Intake, Sender
 
@@ -249,10 +251,12 @@ async def test_what_its_owner_stopped_no_booking_tool_revives(intake: Intake) ->
     assert await intake.pool.fetchval("SELECT state FROM meetings") == "stopped"
 
 
-async def test_a_meeting_that_was_deleted_is_not_made_again(intake: Intake) -> None:
+async def test_a_meeting_that_was_forgotten_is_not_made_again(intake: Intake) -> None:
     sender = await intake.source("calcom")
-    await tell(sender, CREATED)
-    await intake.pool.execute("DELETE FROM meetings")
+    [[id], [_]] = await tell(sender, CREATED, absent(erin=True))
+    async with intake.pool.acquire() as conn:
+        await store_forgetting.forget_meeting(conn, UUID(id))
+    assert await intake.count("submissions", "body = ''") == 2
     assert await tell(sender, ended(), MOVED, CANCELLED) == [[], [], []]
     assert await intake.count("meetings") == 0
 

@@ -8,6 +8,7 @@ from services.scheduler import school_days, store_due, store_held
 from services.scheduler.handlers import routes
 from services.scheduler.plan import Plans
 from services.scheduler.plan_file import PlanError
+from services.scheduler.rezoning import Rezoning
 from services.scheduler.timers import Timers
 from shared import db, dead_letter, metrics, outbox
 from shared.bus import Bus
@@ -21,6 +22,7 @@ from shared.web import application
 
 SERVICE: Final = "scheduler"
 RELAY_LOOKS_EVERY_SECONDS: Final = 5.0  # also when nothing woke it
+REZONING_LOOKS_EVERY_SECONDS: Final = 600.0  # whether another scheduler, which was at it, has died
 
 
 async def run(
@@ -44,6 +46,7 @@ async def run(
     dsn = config.database_url.get_secret_value()
     pool = await db.open_pool(dsn, schema=SERVICE)
     timers = Timers(pool, too_late_after=config.too_late_after, backlog_guard=config.backlog_guard)
+    rezoning = Rezoning(pool=pool)
     relay_wake, timers_wake = asyncio.Event(), asyncio.Event()
     receive = receiver(pool, handled, service=SERVICE)
 
@@ -63,6 +66,9 @@ async def run(
 
     async def fire(stop: asyncio.Event) -> None:
         await poll("timers", timers.step, stop=stop, wake=timers_wake, idle=timers.idle)
+
+    async def rezone(stop: asyncio.Event) -> None:
+        await poll("tzdata", rezoning.step, stop=stop, wake=asyncio.Event(), idle=REZONING_LOOKS_EVERY_SECONDS)
 
     async def consume() -> None:
         await bus.consume(SERVICE, [route.event.type for route in handled], receive)
@@ -86,6 +92,7 @@ async def run(
                     ("wake", until_stopped(lambda: listen(dsn, SERVICE, {"outbox": relay_wake, "due": timers_wake}))),
                     ("relay", relay),
                     ("timers", fire),
+                    ("tzdata", rezone),
                     ("consumer", until_stopped(consume)),
                     ("gauges", metrics.keep_fresh(lambda: _count(pool))),
                 ),

@@ -1,0 +1,58 @@
+"""Changed zones: what waits is moved to where its wall-clock time is by the tzdata we have now, once a version."""
+
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Final
+from uuid import UUID
+
+import structlog
+
+from services.scheduler import follow_up as kept
+from services.scheduler import keeping, store, store_zones
+from services.scheduler.plan import clock_of
+from shared import db
+from shared.db import Connection, Pool
+
+log = structlog.get_logger()
+
+TZDATA: Final = version("tzdata")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rezoning:
+    """Moves what waits to the zones of this version of tzdata. Several may run: one works, the others find nothing."""
+
+    pool: Pool
+    version: str = TZDATA
+    limit: int = 200
+
+    async def step(self) -> int:
+        """Move what waits of up to `limit` people; return how many people were looked at, none when all are done."""
+        return await db.in_transaction(self.pool, self._work)
+
+    async def _work(self, conn: Connection) -> int:
+        await store_zones.begin(conn, self.version)
+        so_far = await store_zones.so_far(conn, self.version)
+        if so_far is None:
+            return 0
+        now = await db.now(conn)
+        people = await store_zones.people(conn, after=so_far.after, limit=self.limit)
+        if not people:
+            await store_zones.end(conn, self.version, now)
+            log.info("tzdata.moved", tzdata=self.version, moved=so_far.moved)
+            return 0
+        moved = await self._move(conn, people)
+        await keeping.keep(conn, moved, now)
+        await store_zones.keep(conn, self.version, after=people[-1], moved=len(moved))
+        return len(people)
+
+    async def _move(self, conn: Connection, ids: list[UUID]) -> list[kept.FollowUp]:
+        people = await store.lock_people(conn, ids)
+        waiting = {one.id: one for one in await store.waiting_of(conn, people)}
+        after: dict[UUID, kept.FollowUp] = {}
+        for one in waiting.values():
+            try:
+                after[one.id] = kept.moved(one, clock_of(people[one.person_id]))
+            except ValueError:  # a zone that is no more: it stays where it is, and the others move
+                log.warning("tzdata.no_such_zone", person=str(one.person_id))
+        return keeping.changed(waiting, after)

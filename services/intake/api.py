@@ -11,7 +11,7 @@ from services.intake import forecast, idempotency, logbook, meeting, requests, s
 from services.intake.body import Invalid
 from services.intake.idempotency import Answered
 from services.intake.logbook import Logged
-from services.intake.meeting import Defaults, Planner
+from services.intake.meeting import Defaults, Planner, Submitted
 from services.intake.rate import Rates
 from services.intake.sources import Token
 from services.intake.store import Received
@@ -29,10 +29,6 @@ def routes(pool: Pool, planner: Planner, rates: Rates, defaults: Defaults) -> li
     """Return the route that logs meetings."""
     api = Api(pool, planner, rates, defaults)
     return [web.post("/api/v1/meetings", api.log_meetings)]
-
-
-class _AnsweredMeanwhile(Exception):
-    """Another request with this idempotency key was first: what this one did is undone."""
 
 
 class Api:
@@ -70,8 +66,31 @@ class Api:
         self, request: web.Request, received: Received, document: Mapping[str, Any], token: Token, key: str | None
     ) -> Answered:
         request_is = idempotency.fingerprint(request, document)
-        if key and (before := await self._answered(token, key, request_is)):
-            return before
+        traceparent = requests.traceparent(request)
+        logged: list[Logged] = []
+
+        async def work(conn: Connection) -> Answered:
+            submitted, defaults = self._read(document, token)
+            one = await logbook.log(conn, received, submitted, defaults=defaults, traceparent=traceparent)
+            assert one is not None, "its key is new"
+            logged[:] = [one]
+            previews = [self._planner.preview(meeting, one.owner, meeting.logged_at) for meeting in one.meetings]
+            await timeline.expect(conn, [follow_up for preview in previews for follow_up in preview], received.at)
+            shown = [_shown(meeting, preview) for meeting, preview in zip(one.meetings, previews, strict=True)]
+            return Answered(request=request_is, status=201, answer=requests.to_json({"meetings": shown}).decode())
+
+        answered, is_new = await idempotency.once(self._pool, token, key, request_is, work)
+        metrics.submissions.labels("api", "accepted" if is_new else "repeated").inc()
+        for one in logged if is_new else ():
+            log.info(
+                "submission.accepted",
+                token=str(token.id),
+                submission=str(one.submission),
+                meetings=[str(meeting.id) for meeting in one.meetings],
+            )
+        return answered
+
+    def _read(self, document: Mapping[str, Any], token: Token) -> tuple[Submitted, Defaults]:
         defaults = replace(self._defaults, owner=token.owner)
         submitted = meeting.read(document, plans=self._planner.names, defaults=defaults)
         if token.owner and str(submitted.owner.email).lower() != token.owner:
@@ -80,40 +99,7 @@ class Api:
                 "This token is for the meetings of one owner",
                 errors=[{"field": "owner.email", "problem": "must be the owner whom the token is for"}],
             )
-        traceparent = requests.traceparent(request)
-
-        async def work(conn: Connection) -> tuple[Logged, Answered]:
-            logged = await logbook.log(conn, received, submitted, defaults=defaults, traceparent=traceparent)
-            assert logged is not None, "its key is new"
-            previews = [self._planner.preview(one, logged.owner, one.logged_at) for one in logged.meetings]
-            await timeline.expect(conn, [follow_up for preview in previews for follow_up in preview], received.at)
-            shown = [_shown(one, preview) for one, preview in zip(logged.meetings, previews, strict=True)]
-            answered = Answered(request=request_is, status=201, answer=requests.to_json({"meetings": shown}).decode())
-            if key and not await idempotency.keep(conn, token, key, answered):
-                raise _AnsweredMeanwhile
-            return logged, answered
-
-        try:
-            logged, answered = await db.in_transaction(self._pool, work)
-        except _AnsweredMeanwhile:
-            before = await self._answered(token, str(key), request_is)
-            assert before is not None, "it was committed, or we would have been first"
-            return before
-        metrics.submissions.labels("api", "accepted").inc()
-        log.info(
-            "submission.accepted",
-            token=str(token.id),
-            submission=str(logged.submission),
-            meetings=[str(one.id) for one in logged.meetings],
-        )
-        return answered
-
-    async def _answered(self, token: Token, key: str, request: str) -> Answered | None:
-        async with self._pool.acquire(timeout=2) as conn:
-            before = await idempotency.find(conn, token, key, request=request)
-        if before is not None:
-            metrics.submissions.labels("api", "repeated").inc()
-        return before
+        return submitted, defaults
 
     async def _keep_rejected(self, received: Received, problem: Problem) -> None:
         metrics.submissions.labels("api", "rejected").inc()

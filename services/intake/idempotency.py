@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -10,7 +10,8 @@ import orjson
 from aiohttp import web
 
 from services.intake.sources import Token
-from shared.db import Connection
+from shared import db
+from shared.db import Connection, Pool
 from shared.problem import Problem
 
 KEY: Final = re.compile(r"[\x20-\x7e]{1,255}")
@@ -43,6 +44,40 @@ def fingerprint(request: web.Request, document: Mapping[str, Any]) -> str:
     """Return what tells one request from another, however its JSON is written."""
     body = orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(b"\n".join((request.method.encode(), request.path.encode(), body))).hexdigest()
+
+
+async def once(
+    pool: Pool, token: Token, key: str | None, request: str, work: Callable[[Connection], Awaitable[Answered]]
+) -> tuple[Answered, bool]:
+    """Return the answer to this request and whether the work was done for it just now, in one transaction.
+
+    A request that named itself and was answered before, be it only an instant ago, gets that answer again. Raises
+    `Problem` 422 if that was another request.
+    """
+    if key and (before := await _before(pool, token, key, request)):
+        return before, False
+
+    async def named(conn: Connection) -> Answered:
+        answered = await work(conn)
+        if key and not await keep(conn, token, key, answered):
+            raise _AnsweredMeanwhile
+        return answered
+
+    try:
+        return await db.in_transaction(pool, named), True
+    except _AnsweredMeanwhile:
+        before = await _before(pool, token, str(key), request)
+        assert before is not None, "it was committed, or we would have been first"
+        return before, False
+
+
+class _AnsweredMeanwhile(Exception):
+    """Another request with this key was first: what this one did is undone."""
+
+
+async def _before(pool: Pool, token: Token, key: str, request: str) -> Answered | None:
+    async with pool.acquire(timeout=2) as conn:
+        return await find(conn, token, key, request=request)
 
 
 async def find(conn: Connection, token: Token, key: str, *, request: str) -> Answered | None:

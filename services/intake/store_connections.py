@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from shared.db import Connection
+from shared.events import Contact
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +139,7 @@ async def page(
     for row in rows:
         fields = dict(row)
         email, phone = fields.pop("email"), fields.pop("phone")
+        fields["contact"] = Contact.model_validate(fields["contact"]).model_dump(mode="json")
         found.append({"id": fields.pop("id"), "owner": {"email": email} if email else {"phone": phone}} | fields)
     return found
 

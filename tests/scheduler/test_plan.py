@@ -3,7 +3,7 @@
 import json
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -12,6 +12,7 @@ from services.scheduler.plan import PlannedFollowUp, Plans, follow_ups, schedule
 from services.scheduler.plan_file import Plan, PlanError
 from services.scheduler.school_days import SchoolDays
 from services.scheduler.wall_time import Clock
+from shared.events import EventKind
 from tests.factories import at, meeting, person
 
 GOLDEN = sorted((Path(__file__).parent / "golden").glob("*.json"))
@@ -59,7 +60,7 @@ def test_a_plan_falls_due_as_it_always_has(path: Path, tmp_path: Path) -> None:
 
 def test_every_shipped_plan_reads_and_has_its_playbooks() -> None:
     plans = Plans.read(None)
-    assert set(plans.names) >= {"default", "conference", "demo"}
+    assert set(plans.names) == {"default", "goal", "demo", *get_args(EventKind)}
     assert [str(step.by) for step in plans.get("demo").steps] == ["0 seconds", "5 seconds", "15 seconds"]
     assert plans.get("demo").ignore_quiet_hours
 

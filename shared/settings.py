@@ -140,9 +140,13 @@ class Settings(BaseSettings):
     @classmethod
     def _known_zone(cls, value: str) -> str:
         # A name in a fixed set, not one that can be opened: "America" is a folder, and "localtime" is anything.
-        if value not in available_timezones() - {"Factory", "localtime", "posixrules"}:
+        if value in available_timezones() - {"Factory", "localtime", "posixrules"}:
+            return value
+        from icalendar.timezone.windows_to_olson import WINDOWS_TO_OLSON  # 50 ms, which hardly anybody needs
+
+        if value not in WINDOWS_TO_OLSON:
             raise ValueError("must be a time zone such as Europe/Berlin or America/New_York")
-        return value
+        return WINDOWS_TO_OLSON[value]
 
     @field_validator("database_url", "amqp_url", "smtp_url")
     @classmethod

@@ -110,6 +110,11 @@ def test_zones_of_the_package_are_known(monkeypatch: pytest.MonkeyPatch, value: 
     assert settings.read().time_zone == value
 
 
+def test_a_zone_of_windows_is_its_iana_zone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIME_ZONE", "Eastern Standard Time")
+    assert settings.read().time_zone == "America/New_York"
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

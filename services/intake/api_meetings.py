@@ -11,17 +11,15 @@ from services.intake import amending, forecast, forgetting, requests, store, tim
 from services.intake.amending import Amended
 from services.intake.body import Invalid
 from services.intake.meeting import Defaults, Planner
-from services.intake.requests import entity_id, json_response
+from services.intake.requests import MERGE_PATCH, entity_id, json_response
 from services.intake.sources import Token
 from services.intake.taking import unfit
 from shared import db
 from shared.db import Connection, Pool
 from shared.problem import Problem
-from shared.web import JSON, read_body, read_json
+from shared.web import read_body, read_json
 
 log = structlog.get_logger()
-
-PATCHES = {*JSON, "application/merge-patch+json"}
 
 
 def routes(pool: Pool, planner: Planner, defaults: Defaults) -> list[web.RouteDef]:
@@ -53,7 +51,7 @@ class Meetings:
         async with self._pool.acquire(timeout=2) as conn:
             token = await requests.token(conn, request)
         meeting = entity_id(request)
-        document = read_json(await read_body(request, types=PATCHES))
+        document = read_json(await read_body(request, types=MERGE_PATCH))
         traceparent = requests.traceparent(request)
 
         async def work(conn: Connection) -> Mapping[str, Any]:

@@ -47,7 +47,7 @@ class Part(BaseModel):
 
 
 def _break(value: object) -> object:
-    """`2026-12-21..2027-01-02`, a single day, or the two ends by name."""
+    """Return a break from `2026-12-21..2027-01-02`, a single day, or the two ends by name."""
     if isinstance(value, str):
         first, _, last = value.partition("..")
         value = {"first": first, "last": last or first}
@@ -59,12 +59,10 @@ def _break(value: object) -> object:
     return found
 
 
-class Owner(Part):
-    """Who logged it. From `locale` on they are wishes, which count when the person is new."""
+class Wishes(Part):
+    """When, where and how somebody wants to be written to."""
 
-    email: Annotated[Email | None, fields.Optional] = None
     name: Annotated[Name | None, fields.Optional] = None
-    phone: Annotated[Phone | None, fields.Optional] = None
     time_zone: Annotated[Zone | None, fields.Optional] = None
     channel: Annotated[Channel | None, fields.Optional] = None
     locale: Annotated[fields.Locale | None, fields.Optional] = None
@@ -76,6 +74,13 @@ class Owner(Part):
     breaks: Annotated[tuple[Annotated[Break, BeforeValidator(_break)], ...], Field(max_length=50)] | None = None
     daily_limit: Annotated[StrictInt, Field(ge=1, le=50)] | None = None
     paused_until: Annotated[Day | None, fields.Optional] = None
+
+
+class Owner(Wishes):
+    """Who logged it. Their wishes count when they are new, but for name and zone, which fill what is unknown."""
+
+    email: Annotated[Email | None, fields.Optional] = None
+    phone: Annotated[Phone | None, fields.Optional] = None
 
 
 class Met(Part):

@@ -13,9 +13,11 @@ from services.intake import sources
 from services.intake.sources import Token
 from shared.db import Connection
 from shared.problem import Problem
+from shared.web import JSON
 
 # W3C Trace Context, version 00; ids of nothing but zeros are invalid.
 TRACE: Final = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+MERGE_PATCH: Final = (*JSON, "application/merge-patch+json")  # RFC 7396
 BEARER: Final = re.compile(r"bearer +([\x21-\x7e]{1,200})", re.IGNORECASE)
 
 

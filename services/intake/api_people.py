@@ -1,0 +1,79 @@
+"""`/api/v1/people/{email or phone}`: a person's wishes, shown and changed."""
+
+import structlog
+from aiohttp import web
+
+from services.intake import fields, requests, store_people, wishes, wishing
+from services.intake.body import Invalid
+from services.intake.meeting import Defaults
+from services.intake.requests import MERGE_PATCH, json_response
+from services.intake.taking import unfit
+from shared import db
+from shared.db import Connection, Pool
+from shared.events import Person
+from shared.problem import Problem
+from shared.web import read_body, read_json
+
+log = structlog.get_logger()
+
+
+def routes(pool: Pool, defaults: Defaults) -> list[web.RouteDef]:
+    """Return the routes of people."""
+    people = People(pool, defaults)
+    return [web.get("/api/v1/people/{reached}", people.show), web.patch("/api/v1/people/{reached}", people.change)]
+
+
+class People:
+    """Answers about people."""
+
+    def __init__(self, pool: Pool, defaults: Defaults) -> None:
+        self._pool = pool
+        self._defaults = defaults
+
+    async def show(self, request: web.Request) -> web.Response:
+        """Answer with a person's wishes."""
+        async with self._pool.acquire(timeout=2) as conn:
+            token = await requests.token(conn, request)
+            person = await store_people.find(conn, self._reached(request), owner=token.owner)
+        return json_response(wishes.shown(_there(person)))
+
+    async def change(self, request: web.Request) -> web.Response:
+        """Change what the body names, and answer with all of them; null means as if it had never been said."""
+        async with self._pool.acquire(timeout=2) as conn:
+            token = await requests.token(conn, request)
+        reached, traceparent = self._reached(request), requests.traceparent(request)
+        document = read_json(await read_body(request, types=MERGE_PATCH))
+
+        async def work(conn: Connection) -> Person | None:
+            return await wishing.wish(
+                conn,
+                reached,
+                document,
+                owner=token.owner,
+                default_zone=self._defaults.time_zone,
+                traceparent=traceparent,
+            )
+
+        try:
+            person = _there(await db.in_transaction(self._pool, work))
+        except Invalid as invalid:
+            raise unfit(invalid.errors) from None
+        log.info("person.changed", person=str(person.id), fields=sorted(document))
+        return json_response(wishes.shown(person))
+
+    def _reached(self, request: web.Request) -> str:
+        text = request.match_info["reached"]
+        try:
+            return fields.email(text) if "@" in text else fields.phone(text, self._defaults.phone_region)
+        except ValueError:
+            raise _nobody() from None
+
+
+def _there(person: Person | None) -> Person:
+    if person is None:
+        raise _nobody()
+    return person
+
+
+def _nobody() -> Problem:
+    return Problem(404, "There is no such person")

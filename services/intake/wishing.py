@@ -1,0 +1,36 @@
+"""A person's wishes are changed, and the others told, in one transaction."""
+
+from collections.abc import Mapping
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from services.intake import store_people, wishes
+from shared import db, outbox
+from shared.db import Connection
+from shared.events import Person, PersonChanged, PersonData
+
+
+async def wish(
+    conn: Connection,
+    reached: str,
+    document: Mapping[str, Any],
+    *,
+    owner: str | None,
+    default_zone: str,
+    traceparent: str | None = None,
+) -> Person | None:
+    """Return the person with the wishes of this document; None when there is no such person, or not `owner`.
+
+    Raises `Invalid` naming every field that is wrong. What they stopped stays stopped: that is no wish.
+    """
+    person = await store_people.find(conn, reached, owner=owner, lock=True)
+    if person is None:
+        return None
+    now = await db.now(conn)
+    wished = wishes.read(document, default_zone=default_zone, today=now.astimezone(ZoneInfo(person.time_zone)).date())
+    after = await store_people.change(conn, person, wished, zone_is_theirs=bool(document.get("time_zone")))
+    if after is None:
+        return person
+    told = PersonChanged(time=now, subject=str(after.id), traceparent=traceparent, data=PersonData(person=after))
+    await outbox.add(conn, [told])
+    return after

@@ -45,6 +45,21 @@ async def connection(schema: str, config: "Settings | None" = None) -> "AsyncIte
         yield conn
 
 
+@asynccontextmanager
+async def pool(schema: str, config: "Settings | None" = None) -> "AsyncIterator[db.Pool]":
+    """Connections to this service's schema, for a command that does the service's own work; opened one by one."""
+    from shared import db, embedded
+
+    config = config or read_settings()
+    async with AsyncExitStack() as stack:
+        with database_errors_in_words():
+            dsn = await stack.enter_async_context(embedded.database(config))
+            opened = await stack.enter_async_context(await db.open_pool(dsn, schema=schema, max_size=2))
+            async with opened.acquire() as conn:
+                await db.check_schema(conn, schema)
+        yield opened
+
+
 @contextmanager
 def database_errors_in_words() -> Iterator[None]:
     """Turn what a database that cannot be reached or used raises into `Failed`, in one line."""

@@ -22,6 +22,7 @@ from pydantic_settings import (
 
 EXAMPLE: Final = "change-me"  # what deploy/env.example holds where a secret belongs
 SECRET_BYTES: Final = 32
+KEY_LENGTH: Final = 16
 EXAMPLE_URLS: Final = {
     "postgresql": "postgresql://user:password@host/database",
     "amqp": "amqp://user:password@host/",
@@ -74,6 +75,11 @@ class Settings(BaseSettings):
     secret_key: Annotated[tuple[SecretStr, ...], NoDecode] = ()  # the first signs, all verify
     port: int | None = Field(None, ge=0, le=65535)  # default: 8080 intake, 8081 scheduler, 8082 notifier
     host: str = "127.0.0.1"  # the address to listen on; 0.0.0.0 inside a container
+
+    # How mail comes in: people write to log+TOKEN@ the domain of this address, whose vendor calls /inbound/.
+    inbound_address: str | None = None  # reply@in.school.example
+    inbound_key: SecretStr | None = None  # what Postmark and SendGrid prove themselves with: ?key=, or a password
+    mailgun_signing_key: SecretStr | None = None  # Mailgun's "HTTP webhook signing key"
 
     # What we keep and read.
     data_dir: Path = Path("var")  # embedded parts keep their files here
@@ -134,6 +140,20 @@ class Settings(BaseSettings):
             header = policy.default.header_factory("From", value)
             if header.defects or len(header.addresses) != 1 or not header.addresses[0].domain:
                 raise ValueError("must be one address such as Afterhello <hello@school.example>")
+        return value
+
+    @field_validator("inbound_address")
+    @classmethod
+    def _bare_address(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[A-Za-z0-9._-]{1,20}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", value):
+            raise ValueError("must be a bare address such as reply@in.school.example")
+        return value
+
+    @field_validator("inbound_key")
+    @classmethod
+    def _strong_key(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and (EXAMPLE in value.get_secret_value() or len(value.get_secret_value()) < KEY_LENGTH):
+            raise ValueError(f"needs {KEY_LENGTH} characters or more; `openssl rand -hex 32` makes one")
         return value
 
     @field_validator("time_zone")

@@ -4,7 +4,7 @@ No field can choose how another is decoded: `_charset_`, which browsers once fil
 """
 
 import re
-from typing import Final
+from typing import Final, NamedTuple
 
 PARTS: Final = 200
 HEAD_BYTES: Final = 4096
@@ -14,11 +14,32 @@ PARAMETER: Final = re.compile(r""";\s*([a-z0-9*_-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)
 CHARSETS: Final = ("", "utf-8", "utf8", "us-ascii")
 
 
+class Field(NamedTuple):
+    """A field as it was sent; its name may hold bytes that are no UTF-8, escaped."""
+
+    name: str
+    charset: str
+    raw: bytes
+
+
 def read_fields(content_type: str, body: bytes) -> dict[str, str]:
     """Return the fields; raises `ValueError` saying in words what is wrong.
 
     Where the content type is not known, as for a file that somebody saved, the first line is taken for the boundary.
     """
+    fields: dict[str, str] = {}
+    for field in read_raw(content_type, body):
+        if field.charset not in CHARSETS:
+            raise ValueError("is not UTF-8")
+        name = _utf8(field.name.encode("utf-8", "surrogateescape"))
+        if name in fields:
+            raise ValueError(f"has the field {name[:60]!r} twice")
+        fields[name] = _utf8(field.raw)
+    return fields
+
+
+def read_raw(content_type: str, body: bytes) -> list[Field]:
+    """Return the fields in their order and not decoded, the same name perhaps several times; raises `ValueError`."""
     boundary = _boundary(content_type, body)
     newline = b"\n" if body.startswith(b"--" + boundary + b"\n") else b"\r\n"
     pieces = (newline + body).split(newline + b"--" + boundary)
@@ -28,17 +49,14 @@ def read_fields(content_type: str, body: bytes) -> dict[str, str]:
         raise ValueError(f"must have at most {PARTS} parts")
     if not pieces[-1].startswith(b"--"):
         raise ValueError("breaks off before its last boundary")
-    fields: dict[str, str] = {}
+    fields: list[Field] = []
     for piece in pieces[1:-1]:
         padding, found, part = piece.partition(newline)
         if padding.strip(b" \t") or not found:
             raise ValueError("has a line that only begins like a boundary")
-        name, text = _field(part, newline)
-        if name is None:
-            continue
-        if name in fields:
-            raise ValueError(f"has the field {name[:60]!r} twice")
-        fields[name] = text
+        field = _field(part, newline)
+        if field is not None:
+            fields.append(field)
     return fields
 
 
@@ -53,8 +71,8 @@ def _boundary(content_type: str, body: bytes) -> bytes:
     return boundary
 
 
-def _field(part: bytes, newline: bytes) -> tuple[str | None, str]:
-    """The name and the text of a field; no name for a file."""
+def _field(part: bytes, newline: bytes) -> Field | None:
+    """The field; None for a file."""
     if part.startswith(newline):
         head, text = b"", part.removeprefix(newline)
     else:
@@ -64,7 +82,7 @@ def _field(part: bytes, newline: bytes) -> tuple[str | None, str]:
     if len(head) > HEAD_BYTES:
         raise ValueError("has a part whose headers are too long")
     headers = {}
-    for line in _utf8(head).split(newline.decode()):
+    for line in head.decode("utf-8", "surrogateescape").split(newline.decode()):
         title, _, content = line.partition(":")
         headers[title.strip().lower()] = content
     disposition = headers.get("content-disposition", "")
@@ -72,14 +90,13 @@ def _field(part: bytes, newline: bytes) -> tuple[str | None, str]:
         raise ValueError("has a part that is no form-data")
     parameters = _parameters(disposition)
     if {"filename", "filename*"} & parameters.keys():
-        return None, ""
+        return None
     if not parameters.get("name"):
         raise ValueError("has a part without a name")
-    if _parameters(headers.get("content-type", "")).get("charset", "").lower() not in CHARSETS:
-        raise ValueError("is not UTF-8")
     if headers.get("content-transfer-encoding", "").strip().lower() not in {"", "7bit", "8bit", "binary"}:
         raise ValueError("has a part that is encoded")
-    return parameters["name"], _utf8(text)
+    charset = _parameters(headers.get("content-type", "")).get("charset", "").lower()
+    return Field(parameters["name"], charset, text)
 
 
 def _parameters(header: str) -> dict[str, str]:

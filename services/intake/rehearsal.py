@@ -1,4 +1,4 @@
-"""A rehearsal: what one payload would log through a source, and where each field came from. Pure."""
+"""A rehearsal: what one delivery would log through a source, and where each field came from. Pure."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,11 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from services.intake import mapping, meeting
-from services.intake.answers import Answer, Booking, Gathered, Handshake, Ignored, Submission
+from services.intake.answers import Answer, Booking, Delivery, Gathered, Handshake, Ignored, Submission
 from services.intake.body import FieldError, Invalid
 from services.intake.mapping import Placed
 from services.intake.meeting import About, Defaults
-from services.intake.providers import Provider
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,8 +24,7 @@ class Rehearsed:
 
 
 def rehearse(
-    provider: Provider,
-    body: bytes,
+    delivery: Delivery,
     *,
     mapped_to: Mapping[str, str],
     fixed: Mapping[str, str],
@@ -34,8 +32,7 @@ def rehearse(
     plans: Collection[str],
     now: datetime,
 ) -> Rehearsed:
-    """Return what would come of this body; raises `ValueError` or `Unreadable` when the provider never sends such."""
-    delivery = provider.read(dict.fromkeys(provider.KEPT, "rehearsal"), body)
+    """Return what would come of this delivery."""
     about: About = "meeting"
     match delivery:
         case Submission():

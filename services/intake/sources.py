@@ -4,7 +4,6 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from shared.db import Connection
@@ -63,7 +62,9 @@ async def reach(conn: Connection, path: str) -> Reached | None:
                        WHERE k.source = s.id AND (ends_at IS NULL OR ends_at > clock_timestamp())
                        ORDER BY k.created_at DESC, k.id) AS sealed
           FROM sources s
-         WHERE path_fingerprint = $1 AND disabled_at IS NULL
+         WHERE disabled_at IS NULL
+           AND id = (SELECT source FROM source_paths
+                      WHERE fingerprint = $1 AND (ends_at IS NULL OR ends_at > clock_timestamp()))
         """,  # noqa: S608 - names of columns, ours
         fingerprint(path),
     )
@@ -79,7 +80,7 @@ async def add_source(
     *,
     provider: str,
     name: str,
-    path: str,
+    path: str | None,
     secret: str,
     mapping: Mapping[str, str],
     fixed: Mapping[str, str],
@@ -87,17 +88,19 @@ async def add_source(
     zone: str | None = None,
     owner: str | None = None,
 ) -> Source:
-    """Add a source with its first secret; raises `asyncpg.UniqueViolationError` when the name is taken."""
+    """Add a source, with a path if it has one; raises `asyncpg.UniqueViolationError` when the name is taken."""
     async with conn.transaction():
         row = await conn.fetchrow(
             f"""
-            INSERT INTO sources (id, name, provider, path_fingerprint, mapping, fixed, plan, zone, owner)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+            INSERT INTO sources (id, name, provider, mapping, fixed, plan, zone, owner)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
             RETURNING {COLUMNS}
             """,  # noqa: S608
-            new_id(), name, provider, fingerprint(path), dict(mapping), dict(fixed), plan, zone, owner,
+            new_id(), name, provider, dict(mapping), dict(fixed), plan, zone, owner,
         )  # fmt: skip
         assert row is not None
+        if path is not None:
+            await _add_path(conn, row["id"], path)
         await _add_key(conn, row["id"], box.seal(secret))
     return Source(**row)
 
@@ -106,40 +109,37 @@ async def _add_key(conn: Connection, source: UUID, sealed: str) -> None:
     await conn.execute("INSERT INTO source_keys (id, source, sealed) VALUES ($1, $2, $3)", new_id(), source, sealed)
 
 
+async def _add_path(conn: Connection, source: UUID, path: str) -> None:
+    await conn.execute("INSERT INTO source_paths (fingerprint, source) VALUES ($1, $2)", fingerprint(path), source)
+
+
 async def find_source(conn: Connection, name: str) -> Source | None:
     """Return the source of this name, whatever its case."""
     row = await conn.fetchrow(f"SELECT {COLUMNS} FROM sources WHERE lower(name) = lower($1)", name)  # noqa: S608
     return Source(**row) if row else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Activity:
-    """How much a source has handed in, and when last: silence is a sign."""
-
-    accepted: int
-    rejected: int
-    last_at: datetime | None
-
-
-async def list_sources(conn: Connection) -> list[tuple[Source, Activity]]:
-    """Return every source with what it handed in, by name."""
-    rows = await conn.fetch(
+async def set_up(
+    conn: Connection,
+    source: UUID,
+    *,
+    mapping: Mapping[str, str],
+    fixed: Mapping[str, str],
+    plan: str | None,
+    zone: str | None,
+    owner: str | None,
+) -> Source:
+    """Let all this hold for what the source submits from now on; what was logged stays as it is."""
+    row = await conn.fetchrow(
         f"""
-        SELECT {COLUMNS}, count(n.*) FILTER (WHERE n.state = 'accepted') AS accepted,
-               count(n.*) FILTER (WHERE n.state = 'rejected') AS rejected, max(n.received_at) AS last_at
-          FROM sources s
-          LEFT JOIN LATERAL (SELECT state, received_at FROM submissions WHERE source = s.id) n ON true
-         GROUP BY s.id
-         ORDER BY lower(name)
-        """  # noqa: S608
-    )
-    return [
-        (
-            Source(**{name: row[name] for name in COLUMNS.split(", ")}),
-            Activity(accepted=row["accepted"], rejected=row["rejected"], last_at=row["last_at"]),
-        )
-        for row in rows
-    ]
+        UPDATE sources SET mapping = $2, fixed = $3, plan = $4, zone = $5, owner = $6
+         WHERE id = $1
+        RETURNING {COLUMNS}
+        """,  # noqa: S608
+        source, dict(mapping), dict(fixed), plan, zone, owner,
+    )  # fmt: skip
+    assert row is not None
+    return Source(**row)
 
 
 async def find_token(conn: Connection, text: str) -> Token | None:
@@ -193,43 +193,28 @@ async def set_disabled(conn: Connection, source: UUID, *, disabled: bool) -> Non
     )
 
 
-async def rotate_secret(conn: Connection, box: Box, source: UUID, *, secret: str, overlap: timedelta) -> None:
-    """Let this secret count from now on, and those before it for so long still."""
+async def rotate(
+    conn: Connection, box: Box, source: UUID, *, secret: str | None, path: str | None, overlap: timedelta
+) -> datetime:
+    """Let this secret, this path or both count from now on, and those before it until the time returned."""
     async with conn.transaction():
-        await conn.execute(
-            """
-            UPDATE source_keys SET ends_at = clock_timestamp() + $2::interval
-             WHERE source = $1 AND (ends_at IS NULL OR ends_at > clock_timestamp() + $2::interval)
-            """,
-            source,
-            overlap,
-        )
-        await _add_key(conn, source, box.seal(secret))
+        until: datetime = await conn.fetchval("SELECT clock_timestamp() + $1::interval", overlap)
+        if secret is not None:
+            await _end(conn, "source_keys", source, until)
+            await _add_key(conn, source, box.seal(secret))
+        if path is not None:
+            await _end(conn, "source_paths", source, until)
+            await _add_path(conn, source, path)
+    return until
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rejection:
-    """A submission that was rejected, and why, in words."""
-
-    at: datetime
-    reason: str
-
-
-async def last_rejections(conn: Connection, source: UUID, *, limit: int) -> list[Rejection]:
-    """Return the latest rejected submissions of this source, the latest first."""
-    rows = await conn.fetch(
-        """
-        SELECT received_at AS at, reason FROM submissions
-         WHERE source = $1 AND state = 'rejected'
-         ORDER BY received_at DESC
-         LIMIT $2
-        """,
+async def _end(conn: Connection, table: str, source: UUID, until: datetime) -> None:
+    """One that ends sooner anyway is not brought back."""
+    await conn.execute(
+        f"""
+        UPDATE {table} SET ends_at = $2
+         WHERE source = $1 AND (ends_at IS NULL OR ends_at > $2)
+        """,  # noqa: S608 - one of two names of tables
         source,
-        limit,
+        until,
     )
-    return [Rejection(at=row["at"], reason=_in_words(row["reason"])) for row in rows]
-
-
-def _in_words(reason: Mapping[str, Any]) -> str:
-    errors = "; ".join(f"{error['field']} {error['problem']}" for error in reason.get("errors", ()))
-    return errors or str(reason.get("title"))

@@ -2,24 +2,27 @@
 
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Final, TypeVar
 
 from services.intake import body, fields, mapping
 from services.intake.answers import Submission
 from services.intake.body import Invalid
-from services.intake.providers import PROVIDERS, Provider
+from services.intake.providers import Provider
+from services.intake.readers import READERS, Reader
 from shared.command import Refused
+from shared.settings import duration
 
 T = TypeVar("T")
 FILE_BYTES: Final = 256 * 1024
 
 
-def provider(name: str) -> Provider:
-    """Return the provider of this name."""
-    if name not in PROVIDERS:
-        raise Refused(f"PROVIDER: there is no provider {name[:60]!r}; there are {', '.join(PROVIDERS)}")
-    return PROVIDERS[name]
+def provider(name: str) -> Reader:
+    """Return what reads submissions of a source of this kind."""
+    if name not in READERS:
+        raise Refused(f"PROVIDER: there is no provider {name[:60]!r}; there are {', '.join(READERS)}")
+    return READERS[name]
 
 
 def checked(option: str, check: Callable[[str], T], text: str) -> T:
@@ -48,6 +51,13 @@ def secret(tool: Provider, text: str | None) -> str:
         return tool.new_secret() or ""
     checked("--secret", tool.check_secret, text)
     return text
+
+
+def days(text: str) -> timedelta:
+    """Return how long something is kept: days as a bare number, or "2 hours"; raises `ValueError`."""
+    if text.split()[:1] == ["0"]:
+        return timedelta(0)
+    return duration(f"{text} days" if text.strip().isdecimal() else text)
 
 
 def pairs(option: str, kind: str, texts: Sequence[str] | None) -> dict[str, str]:
@@ -79,16 +89,16 @@ def fields_of(questions: Mapping[str, str], values: Mapping[str, str], plans: Co
                 raise Refused(f"--set {field}={values[field][:60]}: {error['problem']}") from None
 
 
-def payload(file: Path) -> bytes:
+def payload(file: Path, *, limit: int = FILE_BYTES) -> bytes:
     """Return what is in the file, or for - on standard input."""
     try:
         if str(file) == "-":
-            raw = sys.stdin.buffer.read(FILE_BYTES + 1)
+            raw = sys.stdin.buffer.read(limit + 1)
         else:
             with file.open("rb") as opened:
-                raw = opened.read(FILE_BYTES + 1)
+                raw = opened.read(limit + 1)
     except OSError as error:
         raise Refused(f"{file}: {(error.strerror or 'cannot be read').lower()}") from None
-    if len(raw) > FILE_BYTES:
-        raise Refused(f"{file}: has more than {FILE_BYTES // 1024} KiB, which no hook takes")
+    if len(raw) > limit:
+        raise Refused(f"{file}: has more than {limit // 1024} KiB, which is not taken")
     return raw

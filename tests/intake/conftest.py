@@ -6,6 +6,7 @@ import pytest
 from pydantic import SecretStr
 
 from shared.db import Pool
+from tests.intake.command_line import run  # noqa: F401 - a fixture
 from tests.intake.serving import Intake, serving
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from services.intake import sources, store
+from services.intake import activity, sources, store
 from services.intake.store import Received
 from shared import db
 from shared.events import new_id
@@ -196,7 +196,7 @@ async def test_sources_are_listed_with_what_they_handed_in(intake: Intake) -> No
     await busy.send({"nonsense": 1}, id="msg_3")
 
     async with intake.pool.acquire() as conn:
-        listed = await sources.list_sources(conn)
+        listed = await activity.list_sources(conn)
         assert await sources.find_source(conn, "BUSY") == busy.source
 
     assert [(source, activity.accepted, activity.rejected) for source, activity in listed] == [

@@ -45,6 +45,8 @@ def list_(service: Only = None, json: Json = False) -> None:
     """
     found = asyncio.run(_everywhere(service, letters.list_))
     hidden = {"detail", "document"}
+    if not json:  # a line has room for little more than the id; `show` tells the rest
+        hidden |= {"type", "attempts", "next_attempt_at", "first_failed_at"}
     rows = [
         {"service": name} | {key: value for key, value in asdict(letter).items() if key not in hidden}
         for name, kept in found.items()

@@ -4,8 +4,9 @@ import json
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 if TYPE_CHECKING:  # at run time imported where used: `plan preview` needs none of it, and people wait for it
     from shared import db
@@ -91,15 +92,25 @@ def show(rows: Sequence[Mapping[str, Any]], *, as_json: bool, empty: str) -> Non
         from rich.console import Console
         from rich.table import Table
 
-        table = Table(*(str(key).replace("_", " ") for key in rows[0]), box=None, pad_edge=False)
+        table = Table(box=None, pad_edge=False)
+        for key in rows[0]:
+            # People copy ids into the next command: whatever else is wrapped for it, an id stays whole, on one line.
+            is_id = any(isinstance(row[key], UUID) for row in rows)
+            table.add_column(
+                str(key).replace("_", " "), no_wrap=is_id, min_width=36 if is_id else None, overflow="fold"
+            )
         for row in rows:
-            table.add_row(*("" if value is None else str(value) for value in row.values()))
+            table.add_row(*("" if value is None else _as_cell(value) for value in row.values()))
         Console(width=None if sys.stdout.isatty() else 200, highlight=False, markup=False).print(table)
 
 
 def show_json(value: object) -> None:
     """Print any value as indented JSON; instants and ids as text."""
     print(json.dumps(value, indent=2, ensure_ascii=False, default=_as_text))
+
+
+def _as_cell(value: object) -> str:
+    return f"{value.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if isinstance(value, datetime) else str(value)
 
 
 def _as_text(value: object) -> str:

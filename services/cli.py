@@ -36,6 +36,7 @@ WORDS: Final = {
     "token": Word("services.intake.token_commands", "token", "who may use the API"),
     "person": Word("services.intake.person_commands", "person", "how people want to be written to: show, set"),
     "plan": Word("services.scheduler.commands", "plan", "the cadences: list, check, preview"),
+    "calendar": Word("services.scheduler.calendar_commands", "calendar", "school breaks out of iCalendar files and feeds"),
     "release": Word("services.scheduler.commands", "release", "let go what is held for being late all at once"),
     "channel": Word("services.notifier.commands", "channel", "the ways messages go out: open, paused, or stopped"),
     "suppression": Word("services.notifier.commands", "suppression", "addresses that are not written to, and why"),

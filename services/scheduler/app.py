@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Final
 
 from services.scheduler import school_days, store_due, store_held
+from services.scheduler.calendars import Calendars
 from services.scheduler.handlers import routes
 from services.scheduler.plan import Plans
 from services.scheduler.plan_file import PlanError
@@ -22,6 +23,7 @@ from shared.web import application
 
 SERVICE: Final = "scheduler"
 RELAY_LOOKS_EVERY_SECONDS: Final = 5.0  # also when nothing woke it
+CALENDARS_EVERY_SECONDS: Final = 300.0  # whether one is to be read again
 REZONING_LOOKS_EVERY_SECONDS: Final = 600.0  # whether another scheduler, which was at it, has died
 
 
@@ -47,7 +49,8 @@ async def run(
     pool = await db.open_pool(dsn, schema=SERVICE)
     timers = Timers(pool, too_late_after=config.too_late_after, backlog_guard=config.backlog_guard)
     rezoning = Rezoning(pool=pool)
-    relay_wake, timers_wake = asyncio.Event(), asyncio.Event()
+    relay_wake, timers_wake, clocks_wake = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    wakes = {"outbox": relay_wake, "due": timers_wake, "clocks": clocks_wake}
     receive = receiver(pool, handled, service=SERVICE)
 
     async def start() -> None:
@@ -68,7 +71,12 @@ async def run(
         await poll("timers", timers.step, stop=stop, wake=timers_wake, idle=timers.idle)
 
     async def rezone(stop: asyncio.Event) -> None:
-        await poll("tzdata", rezoning.step, stop=stop, wake=asyncio.Event(), idle=REZONING_LOOKS_EVERY_SECONDS)
+        await poll("tzdata", rezoning.step, stop=stop, wake=clocks_wake, idle=REZONING_LOOKS_EVERY_SECONDS)
+
+    async def read_calendars(stop: asyncio.Event) -> None:
+        await poll(
+            "calendars", Calendars(pool=pool).step, stop=stop, wake=asyncio.Event(), idle=CALENDARS_EVERY_SECONDS
+        )
 
     async def consume() -> None:
         await bus.consume(SERVICE, [route.event.type for route in handled], receive)
@@ -89,10 +97,11 @@ async def run(
                 vital=("database", "broker"),
                 start=start,
                 loops=(
-                    ("wake", until_stopped(lambda: listen(dsn, SERVICE, {"outbox": relay_wake, "due": timers_wake}))),
+                    ("wake", until_stopped(lambda: listen(dsn, SERVICE, wakes))),
                     ("relay", relay),
                     ("timers", fire),
                     ("tzdata", rezone),
+                    ("calendars", read_calendars),
                     ("consumer", until_stopped(consume)),
                     ("gauges", metrics.keep_fresh(lambda: _count(pool))),
                 ),

@@ -10,6 +10,7 @@ from services.scheduler import follow_up as kept
 from services.scheduler import planning, standing, store
 from services.scheduler.follow_up import FollowUp
 from services.scheduler.plan import clock_of
+from services.scheduler.store_calendars import with_breaks
 from shared import outbox, wake
 from shared.db import Connection
 from shared.events import FollowUpChanged, FollowUpData, Person
@@ -24,6 +25,7 @@ async def lock(conn: Connection, owners: Sequence[Person]) -> tuple[dict[UUID, P
     newest = {id: owner for id, owner in newest.items() if id not in forgotten}
     before = await store.lock_people(conn, newest)
     await store.keep_people(conn, list(newest.values()))
+    newest = await with_breaks(conn, newest)
     for id, owner in before.items():
         if owner.revision >= newest[id].revision:
             newest[id] = owner

@@ -1,4 +1,4 @@
-"""Changed zones: what waits is moved to where its wall-clock time is by the tzdata we have now, once a version."""
+"""Changed zones and calendars: what waits is moved, once, to where its wall-clock time is by what we know now."""
 
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -8,7 +8,7 @@ from uuid import UUID
 import structlog
 
 from services.scheduler import follow_up as kept
-from services.scheduler import keeping, store, store_zones
+from services.scheduler import keeping, store, store_calendars, store_zones
 from services.scheduler.plan import clock_of
 from shared import db
 from shared.db import Connection, Pool
@@ -20,7 +20,10 @@ TZDATA: Final = version("tzdata")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rezoning:
-    """Moves what waits to the zones of this version of tzdata. Several may run: one works, the others find nothing."""
+    """Moves what waits to the zones of this tzdata, and out of the breaks that were imported.
+
+    Several may run: one works, the others find nothing.
+    """
 
     pool: Pool
     version: str = TZDATA
@@ -31,19 +34,22 @@ class Rezoning:
         return await db.in_transaction(self.pool, self._work)
 
     async def _work(self, conn: Connection) -> int:
-        await store_zones.begin(conn, self.version)
-        so_far = await store_zones.so_far(conn, self.version)
+        version = self.version
+        if change := await store_calendars.last_change(conn):
+            version = f"{version} calendars {change}"
+        await store_zones.begin(conn, version)
+        so_far = await store_zones.so_far(conn, version)
         if so_far is None:
             return 0
         now = await db.now(conn)
         people = await store_zones.people(conn, after=so_far.after, limit=self.limit)
         if not people:
-            await store_zones.end(conn, self.version, now)
-            log.info("tzdata.moved", tzdata=self.version, moved=so_far.moved)
+            await store_zones.end(conn, version, now)
+            log.info("tzdata.moved", tzdata=version, moved=so_far.moved)
             return 0
         moved = await self._move(conn, people)
         await keeping.keep(conn, moved, now)
-        await store_zones.keep(conn, self.version, after=people[-1], moved=len(moved))
+        await store_zones.keep(conn, version, after=people[-1], moved=len(moved))
         return len(people)
 
     async def _move(self, conn: Connection, ids: list[UUID]) -> list[kept.FollowUp]:

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from services.scheduler.follow_up import FollowUp
 from services.scheduler.prompt import Prompt
+from services.scheduler.store_calendars import with_breaks
 from shared.db import Connection
 from shared.events import Meeting, Person
 
@@ -31,7 +32,7 @@ async def lock_people(conn: Connection, ids: Collection[UUID]) -> dict[UUID, Per
         "SELECT facts FROM recipients WHERE id = ANY ($1::uuid[]) ORDER BY id FOR UPDATE", list(ids)
     )
     people = [Person.model_validate(row["facts"]) for row in rows]
-    return {person.id: person for person in people}
+    return await with_breaks(conn, {person.id: person for person in people})
 
 
 async def keep_people(conn: Connection, people: Sequence[Person]) -> None:

@@ -12,6 +12,7 @@ from uuid import UUID
 from services.scheduler.branch import StepBefore
 from services.scheduler.follow_up import FollowUp
 from services.scheduler.store import FIELDS, fetch
+from services.scheduler.store_calendars import with_breaks
 from shared.db import Connection
 from shared.events import Person
 
@@ -66,7 +67,8 @@ async def claim(conn: Connection, people: Collection[UUID], *, now: datetime) ->
     rows = await conn.fetch(
         "SELECT facts FROM recipients WHERE id = ANY ($1::uuid[]) ORDER BY id FOR UPDATE SKIP LOCKED", list(people)
     )
-    locked = [Person.model_validate(row["facts"]) for row in rows]
+    read = [Person.model_validate(row["facts"]) for row in rows]
+    locked = list((await with_breaks(conn, {person.id: person for person in read})).values())
     ids = [person.id for person in locked]
     # Only what is read after the lock is theirs to fire: another scheduler may have fired it while we looked.
     waiting = await fetch(

@@ -105,7 +105,7 @@ def test_wrong_input_is_refused_in_one_line_that_names_it(capsys: Capture, optio
 
 def test_a_plan_must_be_named_and_be_there(capsys: Capture, tmp_path: Path) -> None:
     assert "--plan or --file" in refused(capsys, "preview")
-    assert "--plan: there is no plan 'nope'; there are conference, default, demo" in refused(
+    assert "--plan: there is no plan 'nope'; there are chat, conference, default, demo, edcamp, " in refused(
         capsys, "preview", "--plan", "nope"
     )
     assert "cannot be read" in refused(capsys, "preview", "--file", str(tmp_path / "absent.toml"))

@@ -1,0 +1,119 @@
+"""`afterhello calendar`: school breaks out of iCalendar files and feeds."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, TypeVar
+from uuid import UUID
+
+import typer
+
+from services.scheduler import ical, store_calendars
+from services.scheduler.calendars import READ_EVERY
+from services.scheduler.fetching import Forbidden, allowed, fetch
+from services.scheduler.ical import NotACalendar
+from shared import db
+from shared.command import Failed, Refused, connection, show, show_json
+from shared.db import Connection
+from shared.retry import TryAgain
+
+T = TypeVar("T")
+
+calendar = typer.Typer(no_args_is_help=True, help="School breaks out of iCalendar files and feeds.")
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Whose = Annotated[str | None, typer.Option("--person", help="Whose breaks they are, by email; without it everybody's.")]
+
+
+@calendar.command("import")
+def import_(
+    source: Annotated[str, typer.Argument(help="A file, or an https:// or webcal:// address, read again every day.")],
+    person: Whose = None,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", help="Events with this in their name alone, such as 'No school'.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Take the whole-day events of a calendar as breaks: nothing is sent on them, and what waits moves at once."""
+    is_url = "://" in source or source.startswith("webcal:")
+
+    async def work(conn: Connection) -> int:
+        now = await db.now(conn)
+        whose = await _person(conn, person)
+        text = await _fetched(source) if is_url else _file(source)
+        try:
+            found = ical.breaks(text, today=now.date(), only=only or ())
+        except NotACalendar as error:
+            raise Refused(f"{source}: {error}") from None
+        async with conn.transaction():
+            await store_calendars.keep(
+                conn,
+                allowed(source) if is_url else Path(source).name,
+                found,
+                person=whose,
+                only=only or (),
+                now=now,
+                next_read_at=now + READ_EVERY if is_url else None,
+            )
+        return len(found)
+
+    count = _do(work)
+    if as_json:
+        show_json({"source": source, "person": person, "breaks": count})
+    else:
+        print(f"{count} break{'' if count == 1 else 's'} for {person or 'everybody'}; what waits moves out of them")
+
+
+@calendar.command("list")
+def list_(as_json: Json = False) -> None:
+    """Show every calendar, whose it is, and when it was read."""
+    show(_do(store_calendars.all_), as_json=as_json, empty="There are no calendars.")
+
+
+@calendar.command()
+def remove(
+    source: Annotated[str, typer.Argument(help="As `afterhello calendar list` shows it.")], person: Whose = None
+) -> None:
+    """Forget a calendar; what waits moves back."""
+
+    async def work(conn: Connection) -> bool:
+        whose = await _person(conn, person)
+        async with conn.transaction():
+            return await store_calendars.remove(conn, source, person=whose)
+
+    if not _do(work):
+        raise Refused(f"there is no calendar {source!r} of {person or 'everybody'} (`afterhello calendar list`)")
+    print("removed")
+
+
+def _do(work: Callable[[Connection], Awaitable[T]]) -> T:
+    async def run() -> T:
+        async with connection("scheduler") as conn:
+            return await work(conn)
+
+    return asyncio.run(run())
+
+
+async def _person(conn: Connection, email: str | None) -> UUID | None:
+    if email is None:
+        return None
+    found = await store_calendars.person_with(conn, email.strip())
+    if found is None:
+        raise Refused(f"--person: nobody with the address {email.strip()} has logged a meeting")
+    return found
+
+
+async def _fetched(url: str) -> bytes:
+    try:
+        return await fetch(url)
+    except Forbidden as error:
+        raise Refused(f"{url}: {error}") from None
+    except TryAgain as error:
+        raise Failed(f"{url}: {error}") from None
+
+
+def _file(name: str) -> bytes:
+    try:
+        return Path(name).read_bytes()
+    except OSError as error:
+        raise Refused(f"{name}: cannot be read: {(error.strerror or 'unknown').lower()}") from None

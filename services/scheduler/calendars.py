@@ -1,0 +1,49 @@
+"""Calendars: read again once a day where they come from a URL."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+import structlog
+
+from services.scheduler import fetching, ical, store_calendars
+from services.scheduler.fetching import Forbidden
+from services.scheduler.ical import NotACalendar
+from shared import db
+from shared.db import Pool
+from shared.retry import TryAgain
+
+log = structlog.get_logger()
+
+READ_EVERY: Final = timedelta(days=1)
+AGAIN_AFTER: Final = timedelta(hours=1)  # when it could not be read, or whoever was at it has died
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calendars:
+    """Reads calendars again whose time has come."""
+
+    pool: Pool
+    fetch: Callable[[str], Awaitable[bytes]] = fetching.fetch
+
+    async def step(self) -> int:
+        """Read one calendar; return whether there was one to read."""
+        async with self.pool.acquire(timeout=5) as conn:
+            now = await db.now(conn)
+            one = await store_calendars.lease(conn, now=now, until=now + AGAIN_AFTER)
+        if one is None:
+            return 0
+        try:
+            found = ical.breaks(await self.fetch(one.source), today=now.date(), only=one.words)
+        except (TryAgain, Forbidden, NotACalendar) as error:
+            async with self.pool.acquire(timeout=5) as conn:
+                await store_calendars.failed(conn, one.id, str(error))
+            log.warning("calendar.not_read", calendar=str(one.id), problem=str(error))
+            return 1
+        changed = await db.in_transaction(
+            self.pool,
+            lambda conn: store_calendars.read(conn, one.id, found, now=now, next_read_at=now + READ_EVERY),
+        )
+        log.info("calendar.read", calendar=str(one.id), breaks=len(found), changed=changed)
+        return 1

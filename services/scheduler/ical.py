@@ -1,0 +1,114 @@
+"""iCalendar: the breaks in a school's calendar (RFC 5545); pure.
+
+An event counts when it lasts whole days; meetings and bells, which have hours, do not. Recurring events are followed
+for some years, less their exceptions; cancelled ones are left out.
+"""
+
+from collections.abc import Collection, Iterator
+from datetime import date, datetime, time, timedelta
+from itertools import islice
+from typing import Any, Final
+
+from dateutil.rrule import rrulestr
+from icalendar import Calendar
+
+from services.scheduler.school_days import LAST
+from shared.events import Break
+
+YEARS_AHEAD: Final = timedelta(days=4 * 366)
+MOST_EVENTS: Final = 5_000
+MOST_TIMES: Final = 1_000  # of one recurring event
+LONGEST: Final = timedelta(days=366)
+
+
+class NotACalendar(ValueError):
+    """Why this is no calendar, in words."""
+
+
+def breaks(text: bytes, *, today: date, only: Collection[str] = ()) -> tuple[Break, ...]:
+    """Return the breaks in this calendar, in order and merged; with `only`, of events named by one of these words.
+
+    Raises `NotACalendar` for what is none, and for what has no whole-day event that counts.
+    """
+    try:
+        events: list[Any] = Calendar.from_ical(text).walk("VEVENT")[: MOST_EVENTS + 1]
+        if len(events) > MOST_EVENTS:
+            raise NotACalendar(f"it has more than {MOST_EVENTS} events")
+        replaced = {(str(event.get("UID")), event["RECURRENCE-ID"].dt) for event in events if "RECURRENCE-ID" in event}
+        wanted = [word.casefold() for word in only]
+        found = [
+            off
+            for event in events
+            if not wanted or any(word in str(event.get("SUMMARY", "")).casefold() for word in wanted)
+            for off in _of(event, replaced, today)
+        ]
+    except NotACalendar:
+        raise
+    except (ValueError, KeyError, AttributeError, TypeError, IndexError, OverflowError, RecursionError) as error:
+        raise NotACalendar(f"it is no iCalendar: {error}"[:200]) from None
+    if not found:
+        about = f" with {' or '.join(only)} in its name" if only else ""
+        raise NotACalendar(f"it has no event of whole days{about}")
+    return tuple(_merged(found))
+
+
+def _of(event: Any, replaced: Collection[tuple[str, Any]], today: date) -> Iterator[Break]:
+    first = event["DTSTART"].dt
+    if isinstance(first, datetime) or str(event.get("STATUS", "")).upper() == "CANCELLED":
+        return
+    length = _length(event, first)
+    uid = str(event.get("UID"))
+    for day in _days(event, first, today):
+        if "RECURRENCE-ID" in event or (uid, day) not in replaced:
+            yield Break(first=day, last=day + length - timedelta(days=1))
+
+
+def _length(event: Any, first: date) -> timedelta:
+    if "DTEND" in event:
+        length = event["DTEND"].dt - first  # the end is not part of it
+    elif "DURATION" in event:
+        length = event["DURATION"].dt
+    else:
+        length = timedelta(days=1)
+    length = max(timedelta(days=length.days), timedelta(days=1))
+    if length > LONGEST:
+        raise NotACalendar(f"{str(event.get('SUMMARY', 'an event'))[:60]!r} lasts longer than a year")
+    return length
+
+
+def _days(event: Any, first: date, today: date) -> list[date]:
+    """Return on which days it begins."""
+    if "RRULE" not in event:
+        days = [first]
+    else:
+        rules = event["RRULE"] if isinstance(event["RRULE"], list) else [event["RRULE"]]
+        start = datetime.combine(first, time())
+        until = datetime.combine(min(max(today, first) + YEARS_AHEAD, LAST), time())
+        days = []
+        for rule in rules:
+            # An UNTIL in UTC beside a day without a zone is common, and refused: the day alone is meant.
+            text = ";".join(
+                part[: len("UNTIL=YYYYMMDD")] if part.startswith("UNTIL=") else part
+                for part in rule.to_ical().decode().split(";")
+            )
+            times = islice(rrulestr(text, dtstart=start), MOST_TIMES)
+            days += [day.date() for day in times if day <= until]
+    return sorted({*days, *_dates(event, "RDATE")} - set(_dates(event, "EXDATE")))
+
+
+def _dates(event: Any, name: str) -> list[date]:
+    lists = event.get(name, [])
+    found = [one.dt for dates in (lists if isinstance(lists, list) else [lists]) for one in dates.dts]
+    return [day.date() if isinstance(day, datetime) else day for day in found]
+
+
+def _merged(found: list[Break]) -> Iterator[Break]:
+    ordered = sorted(found, key=lambda off: (off.first, off.last))
+    current = ordered[0]
+    for off in ordered[1:]:
+        if off.first <= current.last + timedelta(days=1):
+            current = Break(first=current.first, last=max(current.last, off.last))
+        else:
+            yield current
+            current = off
+    yield current

@@ -1,0 +1,253 @@
+"""Imported breaks: read from iCalendar, held to by what is planned and by what waits, fetched without harm."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from services import cli
+from services.scheduler import fetching, ical
+from services.scheduler.calendars import Calendars
+from services.scheduler.fetching import Forbidden
+from services.scheduler.ical import NotACalendar
+from services.scheduler.rezoning import Rezoning
+from shared.db import Pool
+from shared.retry import TryAgain
+from tests.factories import acted, meeting_logged, person
+from tests.scheduler.drive import assert_told, receive, rows
+
+NOW = datetime.now(UTC)
+TODAY = date(2026, 10, 21)
+
+
+def calendar(*events: str) -> bytes:
+    body = "".join(f"BEGIN:VEVENT\nUID:{n}\n{event}\nEND:VEVENT\n" for n, event in enumerate(events))
+    text = f"BEGIN:VCALENDAR\nVERSION:2.0\nPRODID:-//test//\n{body}END:VCALENDAR\n"
+    return text.replace("\n", "\r\n").encode()
+
+
+def day(at: date) -> str:
+    return f"{at:%Y%m%d}"
+
+
+def off(first: date, last: date, summary: str = "Break") -> str:
+    return f"DTSTART;VALUE=DATE:{day(first)}\nDTEND;VALUE=DATE:{day(last + timedelta(days=1))}\nSUMMARY:{summary}"
+
+
+WINTER = "DTSTART;VALUE=DATE:20261221\nDTEND;VALUE=DATE:20270103\nSUMMARY:Winter recess"
+
+
+@pytest.mark.parametrize(
+    ("events", "only", "expected"),
+    [
+        ([WINTER], (), [("2026-12-21", "2027-01-02")]),  # the end is not part of it
+        (["DTSTART;VALUE=DATE:20261111\nSUMMARY:Veterans Day"], (), [("2026-11-11", "2026-11-11")]),
+        (["DTSTART;VALUE=DATE:20261111\nDURATION:P3D"], (), [("2026-11-11", "2026-11-13")]),
+        (
+            [WINTER, "DTSTART:20261111T090000Z\nDTEND:20261111T100000Z\nSUMMARY:Bell"],
+            (),
+            [("2026-12-21", "2027-01-02")],
+        ),
+        ([WINTER, off(date(2026, 12, 28), date(2027, 1, 5))], (), [("2026-12-21", "2027-01-05")]),  # merged
+        ([WINTER, off(date(2026, 11, 2), date(2026, 11, 2), "Book fair")], ("RECESS",), [("2026-12-21", "2027-01-02")]),
+        (
+            [WINTER, off(date(2026, 11, 2), date(2026, 11, 2)) + "\nSTATUS:CANCELLED"],
+            (),
+            [("2026-12-21", "2027-01-02")],
+        ),
+        (
+            ["DTSTART;VALUE=DATE:20261102\nRRULE:FREQ=MONTHLY;COUNT=3\nEXDATE;VALUE=DATE:20261202"],
+            (),
+            [("2026-11-02", "2026-11-02"), ("2027-01-02", "2027-01-02")],
+        ),
+        (
+            ["DTSTART;VALUE=DATE:20261106\nRRULE:FREQ=WEEKLY;UNTIL=20261120T235959Z\nRDATE;VALUE=DATE:20261201"],
+            (),
+            [(f"2026-{d}", f"2026-{d}") for d in ("11-06", "11-13", "11-20", "12-01")],
+        ),
+    ],
+)
+def test_the_whole_days_of_a_calendar_are_its_breaks(
+    events: list[str], only: Sequence[str], expected: list[tuple[str, str]]
+) -> None:
+    found = ical.breaks(calendar(*events), today=TODAY, only=only)
+    assert [(str(one.first), str(one.last)) for one in found] == expected
+
+
+def test_an_event_moved_out_of_its_series_is_where_it_was_moved() -> None:
+    series = "DTSTART;VALUE=DATE:20261102\nRRULE:FREQ=MONTHLY;COUNT=2"
+    moved = "UID:0\nRECURRENCE-ID;VALUE=DATE:20261202\nDTSTART;VALUE=DATE:20261204"
+    text = calendar(series, moved).replace(b"UID:1\r\n", b"")
+    assert [str(one.first) for one in ical.breaks(text, today=TODAY)] == ["2026-11-02", "2026-12-04"]
+
+
+def test_a_break_without_an_end_in_sight_is_followed_for_some_years() -> None:
+    found = ical.breaks(calendar("DTSTART;VALUE=DATE:20000704\nRRULE:FREQ=YEARLY"), today=TODAY)
+    assert (found[0].first.year, found[-1].first.year) == (2000, 2030)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (b"", "it is no iCalendar"),
+        (b"<html>Not found</html>", "it is no iCalendar"),
+        (b"\xff\xfe\x00", "it is no iCalendar"),
+        (calendar(), "it has no event of whole days"),
+        (calendar("DTSTART:20261111T090000Z"), "it has no event of whole days"),
+        (calendar("SUMMARY:nothing"), "it is no iCalendar"),
+        (calendar("DTSTART;VALUE=DATE:20261102\nRRULE:FREQ=SOMETIMES"), "it "),
+        (
+            calendar("DTSTART;VALUE=DATE:20261102\nDTEND;VALUE=DATE:20361102\nSUMMARY:Ever"),
+            "'Ever' lasts longer than a year",
+        ),
+    ],
+)
+def test_what_is_no_calendar_is_refused_in_words(text: bytes, why: str) -> None:
+    with pytest.raises(NotACalendar, match=why):
+        ical.breaks(text, today=TODAY)
+
+
+async def rezoned(pool: Pool) -> None:
+    while await Rezoning(pool=pool).step():
+        pass
+
+
+async def test_what_waits_moves_out_of_an_imported_break_and_back(
+    scheduler_pool: Pool,
+    database_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    ada, bob = person(), person(email="bob@school.example")
+    await receive(scheduler_pool, *(meeting_logged(owner=one, met_at=NOW, logged_at=NOW) for one in (ada, bob)))
+    before = {row["id"]: row["due_at"] for row in await rows(scheduler_pool)}
+    until = (NOW + timedelta(days=30)).date()
+    file = tmp_path / "district.ics"
+    file.write_bytes(calendar(off(NOW.date(), until)))
+    monkeypatch.setenv("DATABASE_URL", database_url)
+
+    async def run(*words: str) -> int:
+        capsys.readouterr()
+        return await asyncio.to_thread(cli.main, ["calendar", *words])
+
+    assert await run("import", str(file), "--person", "Ada@school.example", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["breaks"] == 1
+    await rezoned(scheduler_pool)
+    for row in await rows(scheduler_pool):
+        moves = row["person_id"] == ada.id and before[row["id"]].date() <= until
+        assert (row["due_at"] != before[row["id"]]) == moves
+        assert not moves or row["local_time"].date() > until
+    # A snooze, and what is planned from now on, land outside it too.
+    third = next(row for row in await rows(scheduler_pool) if row["person_id"] == ada.id)
+    await receive(
+        scheduler_pool,
+        acted("later", person=ada.id, follow_up=third["id"], span="1 week", at=NOW),
+        meeting_logged(owner=ada, met_at=NOW, logged_at=NOW),
+    )
+    assert all(row["local_time"].date() > until for row in await rows(scheduler_pool) if row["person_id"] == ada.id)
+
+    assert await run("import", str(file)) == 0
+    await rezoned(scheduler_pool)
+    assert all(row["local_time"].date() > until for row in await rows(scheduler_pool))
+    assert await run("list", "--json") == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert [(one["source"], one["person"], one["breaks"]) for one in listed] == [
+        ("district.ics", None, 1),
+        ("district.ics", "ada@school.example", 1),
+    ]
+    assert await run("remove", "district.ics") == 0
+    await rezoned(scheduler_pool)
+    assert {row["due_at"] == before[row["id"]] for row in await rows(scheduler_pool) if row["person_id"] == bob.id} == {
+        True
+    }
+    assert await run("remove", "district.ics") == 2
+    assert await run("import", str(file), "--person", "nobody@school.example") == 2
+    assert "nobody with the address" in capsys.readouterr().err
+    await assert_told(scheduler_pool)
+
+
+async def test_a_feed_is_read_again_every_day_and_what_it_had_stays_when_it_fails(scheduler_pool: Pool) -> None:
+    await receive(scheduler_pool, meeting_logged(owner=person(), met_at=NOW, logged_at=NOW))
+    await scheduler_pool.execute(
+        """
+        INSERT INTO calendars (id, source, words, breaks, read_at, next_read_at)
+        VALUES (gen_random_uuid(), 'https://district.example/a.ics', '{}', '[]', $1, $1)
+        """,
+        NOW,
+    )
+    until = (NOW + timedelta(days=10)).date()
+
+    async def answer(url: str) -> bytes:
+        assert url == "https://district.example/a.ics"
+        return calendar(off(NOW.date(), until))
+
+    async def fail(url: str) -> bytes:
+        raise TryAgain("it answers 503")
+
+    assert await Calendars(pool=scheduler_pool, fetch=answer).step() == 1
+    assert await Calendars(pool=scheduler_pool, fetch=answer).step() == 0
+    await rezoned(scheduler_pool)
+    assert all(row["local_time"].date() > until for row in await rows(scheduler_pool))
+
+    (row,) = await scheduler_pool.fetch("SELECT * FROM calendars")
+    assert timedelta(hours=23) < row["next_read_at"] - datetime.now(UTC) <= timedelta(days=1)
+    await scheduler_pool.execute("UPDATE calendars SET next_read_at = $1", NOW)
+    assert await Calendars(pool=scheduler_pool, fetch=fail).step() == 1
+    (row,) = await scheduler_pool.fetch("SELECT * FROM calendars")
+    assert (row["problem"], row["breaks"]) == ("it answers 503", [{"first": str(NOW.date()), "last": str(until)}])
+    assert timedelta(minutes=50) < row["next_read_at"] - datetime.now(UTC) <= timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://district.example/a.ics",
+        "file:///etc/passwd",
+        "https://user:word@district.example/a.ics",
+        "https://district.example:8443/a.ics",
+        "https://127.0.0.1/a.ics",
+        "https://[::1]/a.ics",
+        "https://[64:ff9b::a00:1]/a.ics",
+        "https://[::ffff:10.0.0.1]/a.ics",
+        "https://169.254.169.254/latest",
+        "https://10.1.2.3/a.ics",
+        "https://localhost/a.ics",
+        "https://:443/",
+    ],
+)
+async def test_an_address_that_might_lead_inside_is_not_fetched(url: str) -> None:
+    with pytest.raises(Forbidden):
+        await fetching.fetch(url)
+
+
+async def test_a_redirect_and_an_endless_answer_are_no_calendar() -> None:
+    async def redirect(_: web.Request) -> web.Response:
+        raise web.HTTPFound("http://127.0.0.1/inside")
+
+    async def endless(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for _ in range(64):
+            await response.write(b"x" * 64 * 1024)
+        return response
+
+    async def right(_: web.Request) -> web.Response:
+        return web.Response(body=b"BEGIN:VCALENDAR")
+
+    app = web.Application()
+    app.router.add_get("/redirect", redirect)
+    app.router.add_get("/endless", endless)
+    app.router.add_get("/right", right)
+    async with TestServer(app) as server, aiohttp.ClientSession() as session:
+        with pytest.raises(TryAgain, match="it answers 302"):
+            await fetching.read(session, str(server.make_url("/redirect")))
+        with pytest.raises(TryAgain, match="larger than 1 MiB"):
+            await fetching.read(session, str(server.make_url("/endless")))
+        assert await fetching.read(session, str(server.make_url("/right"))) == b"BEGIN:VCALENDAR"

@@ -284,3 +284,20 @@ async def test_a_booking_that_cannot_be_logged_leaves_nothing_but_its_refusal(in
     assert [error["field"] for error in (await answer.json())["errors"]] == ["contact.email"]
     assert await intake.stored() == {"submissions": 1}
     assert await intake.count("bookings") == 0
+
+
+async def test_the_end_of_a_moved_booking_moves_it_when_nothing_else_told_of_that(intake: Intake) -> None:
+    sender = await intake.source("calcom")
+    made, touched = await tell(sender, CREATED, ended("second", end=SECOND_END, fromReschedule="first"))
+    assert touched == made
+    assert await meetings(intake) == [("active", None, SECOND_END)]
+
+
+@pytest.mark.parametrize("clocks", [("08:00", "09:00"), ("09:00", "08:00")], ids=" ".join)
+async def test_of_two_moves_within_one_booking_the_later_one_counts(intake: Intake, clocks: Sequence[str]) -> None:
+    sender = await intake.source("calcom")
+    await tell(sender, CREATED)
+    for clock in clocks:
+        end = THIRD_END if clock == "09:00" else SECOND_END
+        await tell(sender, cal("BOOKING_RESCHEDULED", at=f"2026-10-02T{clock}:00Z", end=end, rescheduleUid="first"))
+    assert await meetings(intake) == [("active", None, THIRD_END)]

@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from services.scheduler import follow_up as kept
-from services.scheduler import keeping, planning, standing, store, touching
+from services.scheduler import keeping, life, planning, standing, store, touching
 from services.scheduler.follow_up import FollowUp
 from services.scheduler.plan import clock_of
 from services.scheduler.planning import Stop
@@ -68,22 +68,23 @@ async def restore_addresses(conn: Connection, events: Sequence[AddressRestored],
 
 async def _acted(conn: Connection, acts: Sequence[ActedData], people: dict[UUID, Person]) -> list[FollowUp]:
     known = {one.id: one for one in await store.follow_ups(conn, {act.follow_up for act in acts if act.follow_up})}
-    latest: dict[UUID, FollowUp] = {}
+    heard: dict[UUID, list[ActedData]] = {}
     early: dict[UUID, ActedData] = {}
     for act in acts:
         if act.follow_up is None:
             continue  # a touch of the connection: no follow-up ends by it
-        if act.follow_up not in known:
+        if act.follow_up in known:
+            heard.setdefault(act.follow_up, []).append(act)
+        else:
             early[act.follow_up] = act
-            continue
-        before = latest.get(act.follow_up, known[act.follow_up])
-        latest[act.follow_up] = kept.acted(before, act, clock_of(people[before.person_id]))
     await standing.keep_early_acts(conn, list(early.values()))
-    changed = [one for id, one in latest.items() if one is not known[id]]
-    # A stop may have arrived before the later that it came after.
     against = await standing.against(conn, people.values())
-    meetings = await store.meetings(conn, {one.meeting_id for one in changed})
-    return [planning.barred(one, meetings[one.meeting_id], people[one.person_id], against) for one in changed]
+    meetings = await store.meetings(conn, {known[id].meeting_id for id in heard})
+    after = [
+        life.acted(known[id], of_it, meetings[known[id].meeting_id], people[known[id].person_id], against)
+        for id, of_it in heard.items()
+    ]
+    return [one for one in after if one is not None]
 
 
 async def _stopped(conn: Connection, stops: Sequence[tuple[Stop, UUID]], people: dict[UUID, Person]) -> list[FollowUp]:
@@ -92,13 +93,7 @@ async def _stopped(conn: Connection, stops: Sequence[tuple[Stop, UUID]], people:
         return []
     might = [*await store.waiting_of(conn, concerned), *await store.suppressed_of(conn, concerned)]
     meetings = await store.meetings(conn, {one.meeting_id for one in might})
-    return [
-        kept.ended(one, "stopped")
-        for one in might
-        if any(
-            planning.stops_it(stop, one, people[one.person_id], meetings[one.meeting_id].logged_at) for stop, _ in stops
-        )
-    ]
+    return life.stopped(might, [stop for stop, _ in stops], meetings, people)
 
 
 def _touch(act: ActedData) -> TouchData:

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from services.scheduler import continuing, keeping, planning, standing, store
+from services.scheduler import keeping, life, planning, standing, store
 from services.scheduler.follow_up import FollowUp
-from services.scheduler.plan import Plans, Since, clock_of, follow_ups
+from services.scheduler.plan import Plans, clock_of
 from shared.db import Connection
-from shared.events import Meeting, MeetingChanged, MeetingLogged, Person
+from shared.events import MeetingChanged, MeetingLogged, Person
 
 News = MeetingLogged | MeetingChanged
 
@@ -36,12 +36,14 @@ async def plan_meetings(plans: Plans, conn: Connection, events: Sequence[News], 
     for one in await _planned(conn, plans, to_plan, people, before):
         after[one.id] = one
     for event in news:
-        for one in _stood(event, known.get(event.data.meeting.id), after, people, now):
+        meeting = event.data.meeting
+        ours = [one for one in after.values() if one.meeting_id == meeting.id]
+        for one in life.stood(ours, meeting, known.get(meeting.id), people[event.data.owner.id], now=now):
             after[one.id] = one
     of_news = {event.data.meeting.id: event.data.meeting for event in news}
     connections = {meeting.connection for meeting in (*of_news.values(), *(known[id] for id in of_news if id in known))}
     await _continue(conn, connections, people, before, after, now)
-    changed = keeping.changed(before, after)
+    changed = life.changed(before, after)
     changed += await keeping.moved(conn, people, people_before, now, but={one.id for one in changed})
     await keeping.keep(conn, changed, now)
 
@@ -63,14 +65,13 @@ async def _planned(
     planned_of = {}
     for event in events:
         meeting = event.data.meeting
-        had = found.get(meeting.id)
-        ended = [(one.step, one.occurrence) for one in had if one.state != "waiting"] if had is not None else None
-        planned_of[meeting.id] = follow_ups(
+        planned_of[meeting.id] = life.planned(
             meeting,
             plans.get(meeting.plan),
             people[event.data.owner.id],
+            found.get(meeting.id, ()),
             now=_as_of(event),
-            since=Since(touched_at=touches.get(meeting.connection), ended=ended),
+            touched_at=touches.get(meeting.connection),
         )
     early = await standing.take_early_acts(conn, [one.id(id) for id, planned in planned_of.items() for one in planned])
     changed: list[FollowUp] = []
@@ -80,19 +81,6 @@ async def _planned(
             meeting, person, clock_of(person), planned_of[meeting.id], found.get(meeting.id, []), against, early
         )
     return changed
-
-
-def _stood(
-    event: News, known: Meeting | None, after: Mapping[UUID, FollowUp], people: Mapping[UUID, Person], now: datetime
-) -> list[FollowUp]:
-    """Return what waits of this meeting as its state has it."""
-    meeting = event.data.meeting
-    ours = [one for one in after.values() if one.meeting_id == meeting.id]
-    stood = [planning.stood(one, meeting) for one in ours]
-    if known is not None and known.state == "paused" and meeting.state == "active":
-        clock = clock_of(people[event.data.owner.id])
-        stood = planning.resumed([one for one in stood if one.state == "waiting"], clock, now=now)
-    return stood
 
 
 async def _continue(
@@ -122,8 +110,8 @@ async def _continue(
             person = people.get(one.person_id)
             if person is None:
                 continue
-            for other in continuing.continued(ours, meetings.values(), clock_of(person), now=now):
-                after[other.id] = planning.barred(other, meetings[other.meeting_id], person, against)
+            for other in life.continued(ours, meetings, person, against, now=now):
+                after[other.id] = other
 
 
 def _as_of(event: News) -> datetime:

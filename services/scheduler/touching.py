@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from services.scheduler import keeping, planning, standing, store
+from services.scheduler import keeping, life, standing, store
 from services.scheduler.follow_up import FollowUp
 from services.scheduler.plan import clock_of
 from shared.db import Connection
@@ -35,8 +35,8 @@ async def touch(conn: Connection, touches: Sequence[TouchData], now: datetime) -
     meetings = await store.meetings(conn, {one.meeting_id for one in waiting})
     after: dict[UUID, FollowUp] = {}
     for connection, at in touched.items():
-        theirs = [o for o in waiting if o.connection_id == connection and meetings[o.meeting_id].met_at < at]
+        theirs = [one for one in waiting if one.connection_id == connection]
         for one in theirs[:1]:
             clock = clock_of(people[one.person_id])
-            after |= {other.id: other for other in planning.recounted(theirs, at, clock)}
-    await keeping.keep(conn, keeping.changed({one.id: one for one in waiting}, after), now)
+            after |= {other.id: other for other in life.touched(theirs, meetings, at, clock)}
+    await keeping.keep(conn, life.changed({one.id: one for one in waiting}, after), now)

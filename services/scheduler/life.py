@@ -1,0 +1,105 @@
+"""What becomes of follow-ups by each thing that happens: the decisions of the handlers, without their queries; pure.
+
+A handler reads what one of these needs, and keeps what is other than before. `make simulate` drives the same functions
+through a school year.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+from services.scheduler import continuing, planning
+from services.scheduler import follow_up as kept
+from services.scheduler.follow_up import FollowUp
+from services.scheduler.plan import PlannedFollowUp, Since, clock_of, follow_ups
+from services.scheduler.plan_file import Plan
+from services.scheduler.planning import Standing, Stop
+from services.scheduler.wall_time import Clock
+from shared.events import ActedData, Meeting, Person
+
+
+def changed(before: Mapping[UUID, FollowUp], after: Mapping[UUID, FollowUp]) -> list[FollowUp]:
+    """Return what is new or other than before, one revision on, however many steps led to it."""
+    return [
+        replace(one, revision=before[id].revision + 1 if id in before else 1)
+        for id, one in after.items()
+        if id not in before or replace(one, revision=before[id].revision) != before[id]
+    ]
+
+
+def planned(
+    meeting: Meeting, plan: Plan, person: Person, had: Sequence[FollowUp], *, now: datetime, touched_at: datetime | None
+) -> list[PlannedFollowUp]:
+    """Return what the plan has for a meeting that was logged, or changed, at this moment, and had these so far."""
+    ended = [(one.step, one.occurrence) for one in had if one.state != "waiting"] if had else None
+    return follow_ups(meeting, plan, person, now=now, since=Since(touched_at=touched_at, ended=ended))
+
+
+def stood(
+    ours: Iterable[FollowUp], meeting: Meeting, known: Meeting | None, person: Person, *, now: datetime
+) -> list[FollowUp]:
+    """Return the follow-ups of a meeting as its state has them; what waits goes on when it is resumed."""
+    stood = [planning.stood(one, meeting) for one in ours]
+    if known is not None and known.state == "paused" and meeting.state == "active":
+        waiting = [one for one in stood if one.state == "waiting"]
+        stood = planning.resumed(waiting, clock_of(person), now=now)
+    return stood
+
+
+def continued(
+    follow_ups: Sequence[FollowUp],
+    meetings: Mapping[UUID, Meeting],
+    person: Person,
+    against: Standing,
+    *,
+    now: datetime,
+) -> list[FollowUp]:
+    """Return those of one connection's follow-ups that another of its meetings takes over, or gives back."""
+    taken = continuing.continued(follow_ups, meetings.values(), clock_of(person), now=now)
+    return [planning.barred(one, meetings[one.meeting_id], person, against) for one in taken]
+
+
+def touched(
+    waiting: Sequence[FollowUp], meetings: Mapping[UUID, Meeting], touched_at: datetime, clock: Clock
+) -> list[FollowUp]:
+    """Return what waits of one connection, and counts from a touch of it, counted from this one."""
+    theirs = [one for one in waiting if meetings[one.meeting_id].met_at < touched_at]
+    return planning.recounted(theirs, touched_at, clock)
+
+
+def acted(
+    one: FollowUp, acts: Iterable[ActedData], meeting: Meeting, person: Person, against: Standing
+) -> FollowUp | None:
+    """Return what a person's acts, in their order, make of a follow-up; None when they change nothing."""
+    clock = clock_of(person)
+    after = one
+    for act in acts:
+        after = kept.acted(after, act, clock)
+    # A stop may have arrived before the later that it came after.
+    return None if after is one else planning.barred(after, meeting, person, against)
+
+
+def stopped(
+    might: Iterable[FollowUp], stops: Collection[Stop], meetings: Mapping[UUID, Meeting], people: Mapping[UUID, Person]
+) -> list[FollowUp]:
+    """Return those of these follow-ups that one of the stops ends."""
+    return [
+        kept.ended(one, "stopped")
+        for one in might
+        if any(
+            planning.stops_it(stop, one, people[one.person_id], meetings[one.meeting_id].logged_at) for stop in stops
+        )
+    ]
+
+
+def moved(waiting: Iterable[FollowUp], before: Person, person: Person, *, now: datetime) -> list[FollowUp]:
+    """Return what waits of a person whose wishes have changed, where it belongs now.
+
+    What fell due in a pause that they ended earlier than they had said does not all come at once.
+    """
+    clock = clock_of(person)
+    theirs = [kept.moved(one, clock) for one in waiting]
+    if before.paused_until is not None and before.paused_until != person.paused_until:
+        theirs = planning.resumed(theirs, clock, now=now)
+    return theirs

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from services.intake import mapping, meeting
+from services.intake import forgiving, mapping, meeting
 from services.intake.answers import Answer, Booking, Delivery, Gathered, Handshake, Ignored, Submission
 from services.intake.body import FieldError, Invalid
 from services.intake.mapping import Placed
@@ -49,13 +49,18 @@ def rehearse(
         case Ignored():
             return Rehearsed(ignored=delivery.reason)
     found = Rehearsed()
-    for submission in submissions:
-        mapped = mapping.apply(submission, mapping=mapped_to, fixed=fixed, owner_is_known=bool(defaults.owner))
+    while submissions:
+        submission, *submissions = submissions
+        known = bool(defaults.owner) or forgiving.names_owner(submission)
+        mapped = mapping.apply(submission, mapping=mapped_to, fixed=fixed, owner_is_known=known)
         try:
             submitted = meeting.read(mapped.document, plans=plans, defaults=defaults, about=about)
             zone, _ = meeting.zone_of(submitted, stored=None, defaults=defaults)
             drafts = meeting.settle(submitted, zone=zone, now=now)
         except Invalid as invalid:
+            if about == "booking" and (kept := forgiving.forgiven(submission, mapped, invalid.errors)):
+                submissions.insert(0, kept)
+                continue
             is_form = submission.document is None
             errors = mapping.explained(invalid.errors, mapped) if is_form else invalid.errors
             return Rehearsed(errors=errors, fields=mapped.report, unused=mapped.unused)

@@ -3,9 +3,9 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from services.intake import agenda, logbook, mapping, meeting, prompting, store
+from services.intake import agenda, forgiving, logbook, mapping, meeting, prompting, store
 from services.intake.agenda import Told
-from services.intake.answers import Answer, Booking, Gathered, Submission
+from services.intake.answers import Booking, Gathered, Submission
 from services.intake.body import CONTACTS, FieldError, Invalid
 from services.intake.mapping import Mapped
 from services.intake.meeting import Defaults, Submitted
@@ -109,8 +109,7 @@ class Taker:
 def attending(booking: Booking, source: Source, defaults: Defaults, plans: Collection[str]) -> dict[str, Submitted]:
     """Return what a booking says of each attendee, by their keys; raises `Invalid` naming every field that is wrong.
 
-    Only an event that says that a booking stands has to say everything: the others speak of what is known. An answer
-    that was only guessed to be one of our fields, and is none, must not cost the meeting.
+    Only an event that says that a booking stands has to say everything: the others speak of what is known.
     """
     found: dict[str, Submitted] = {}
     contacts: set[str] = set()
@@ -120,7 +119,8 @@ def attending(booking: Booking, source: Source, defaults: Defaults, plans: Colle
         raise Invalid([FieldError(field="contacts", problem=f"must be at most {CONTACTS}")])
     for attendee in said:
         try:
-            one = _attending(booking.key, attendee.answers, source, defaults, plans)
+            said_of = Submission(key=booking.key, answers=attendee.answers)
+            one = _attending(said_of, source, defaults, plans)
         except Invalid as invalid:
             errors += [error for error in invalid.errors if error not in errors]
             continue
@@ -132,30 +132,14 @@ def attending(booking: Booking, source: Source, defaults: Defaults, plans: Colle
     return found
 
 
-def _attending(
-    key: str, answers: tuple[Answer, ...], source: Source, defaults: Defaults, plans: Collection[str]
-) -> Submitted:
-    mapped = _mapped(Submission(key=key, answers=answers), source)
+def _attending(submission: Submission, source: Source, defaults: Defaults, plans: Collection[str]) -> Submitted:
+    mapped = _mapped(submission, source)
     try:
         return meeting.read(mapped.document, plans=plans, defaults=defaults, about="booking")
     except Invalid as invalid:
-        errors = mapping.explained(invalid.errors, mapped)
-        wrong = {error["field"] for error in invalid.errors}
-        # The tool's own facts stand under our names; what the booker answered beside them was a guess at best.
-        guessed = {
-            line.question
-            for line in mapped.report
-            if line.how == "guessed" and line.question != line.field and any(_is_in(line.field, one) for one in wrong)
-        }
-    kept = tuple(answer for answer in answers if answer.title not in guessed)
-    if len(kept) == len(answers):
-        raise Invalid(errors)
-    return _attending(key, kept, source, defaults, plans)
-
-
-def _is_in(field: str, wrong: str) -> bool:
-    """Say whether this field is what is wrong, or what is wrong is a part of it: `topics.0`."""
-    return wrong == field or wrong.startswith(f"{field}.")
+        if (kept := forgiving.forgiven(submission, mapped, invalid.errors)) is None:
+            raise Invalid(mapping.explained(invalid.errors, mapped)) from None
+    return _attending(kept, source, defaults, plans)
 
 
 def explained(errors: Sequence[FieldError], mapped: Mapped, submission: Submission) -> Sequence[FieldError]:
@@ -169,5 +153,5 @@ def unfit(errors: Sequence[FieldError]) -> Problem:
 
 
 def _mapped(submission: Submission, source: Source) -> Mapped:
-    known = bool(source.owner) or any("owner.email" in answer.names for answer in submission.answers)
+    known = bool(source.owner) or forgiving.names_owner(submission)
     return mapping.apply(submission, mapping=source.mapping, fixed=source.fixed, owner_is_known=known)

@@ -13,7 +13,10 @@ from shared.events import Act
 
 SPANS: Final[Mapping[str, str]] = {"1 week": "In a week", "1 month": "In a month"}
 
-GONE = "Nothing is kept about this any more, and no reminder of it will come."
+WELCOME: Final = (
+    "Afterhello writes to {address} again. What was stopped stays stopped; reminders come of what you log from now on."
+)
+GONE: Final = "Nothing is kept about this any more, and no reminder of it will come."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

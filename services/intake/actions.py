@@ -17,6 +17,7 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from services.intake import act_page, acts, later
+from services.intake import leaving as leaving_us
 from services.intake.act_page import Notice
 from services.intake.acts import About, Situation
 from services.intake.later import Unclear
@@ -33,13 +34,14 @@ FORM_BYTES: Final = 16 * 1024
 
 
 def routes(pool: Pool, *, public_url: str, keys: Sequence[SecretStr]) -> list[web.RouteDef]:
-    """Return `/a/{token}` and `/u/{token}`."""
+    """Return `/a/{token}`, and `/u/{token}` with the way back."""
     actions = Actions(pool, public_url=public_url, keys=keys)
     return [
         web.get("/a/{token}", actions.readable(actions.show_act)),
         web.post("/a/{token}", actions.readable(actions.act)),
         web.get("/u/{token}", actions.readable(actions.show_leave)),
         web.post("/u/{token}", actions.readable(actions.leave)),
+        web.post("/u/{token}/again", actions.readable(actions.come_back)),
     ]
 
 
@@ -97,7 +99,7 @@ class Actions:
         """Do what a button of the page says, once, and show how things stand then."""
         link = self._read(request)
         form = await read_form(request, limit=FORM_BYTES)
-        is_ours = self._is_from_our_page(request, link.about, form.get("proof", ""))
+        is_ours = self._is_from_our_page(request, _proven(link.about), form.get("proof", ""))
 
         async def change(conn: Connection) -> tuple[Situation | None, Notice | None, datetime]:
             now = await db.now(conn)
@@ -121,11 +123,28 @@ class Actions:
         person, channel, address = leaving.person, leaving.channel, leaving.address
 
         async def stop(conn: Connection) -> bool:
-            return await acts.stop_everything(conn, person=person, channel=channel, address=address, via="unsubscribe")
+            return await leaving_us.stop_everything(
+                conn, person=person, channel=channel, address=address, via="unsubscribe"
+            )
 
         is_new = await db.in_transaction(self._pool, stop)
         log.info("unsubscribed", person=str(person), channel=channel, is_new=is_new)
         return self._leave_page(leaving, stopped=True)
+
+    async def come_back(self, request: web.Request) -> web.Response:
+        """Let messages come again, for the button of our page alone: whoever finds the link cannot be made to press."""
+        leaving = self._links.read_leave(request.match_info["token"])
+        form = await read_form(request, limit=FORM_BYTES)
+        if not self._is_from_our_page(request, _left(leaving), form.get("proof", "")):
+            return self._message(act_page.NO_PROOF.title, act_page.NO_PROOF.text, status=act_page.NO_PROOF.status)
+        person, channel, address = leaving.person, leaving.channel, leaving.address
+
+        async def start(conn: Connection) -> bool:
+            return await leaving_us.start_again(conn, person=person, channel=channel, address=address)
+
+        is_new = await db.in_transaction(self._pool, start)
+        log.info("came back", person=str(person), channel=channel, is_new=is_new)
+        return self._message("Welcome back", act_page.WELCOME.format(address=act_page.masked(address)), status=200)
 
     def _read(self, request: web.Request) -> Link:
         token = request.match_info["token"]
@@ -140,14 +159,14 @@ class Actions:
         )
         return Link(about=about, is_fresh=is_fresh)
 
-    def _is_from_our_page(self, request: web.Request, about: About, proof: str) -> bool:
+    def _is_from_our_page(self, request: web.Request, proven: list[str], proof: str) -> bool:
         if request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
             return False
         origin = request.headers.get("Origin", "null")  # "null" is what browsers send from a page without referrer
         if origin != "null" and urlsplit(origin).netloc not in {self._public_host, request.host}:
             return False
         try:
-            return bool(self._proofs.read(proof, max_age=PROOF_LASTS) == _proven(about))
+            return bool(self._proofs.read(proof, max_age=PROOF_LASTS) == proven)
         except BadToken:
             return False
 
@@ -167,7 +186,13 @@ class Actions:
         )
 
     def _leave_page(self, leaving: Leaving, *, stopped: bool) -> web.Response:
-        return self._pages.render("leave.html", stopped=stopped, address=act_page.masked(leaving.address))
+        return self._pages.render(
+            "leave.html",
+            stopped=stopped,
+            address=act_page.masked(leaving.address),
+            again=f"{urlsplit(self._links.leave(leaving)).path.rpartition('/')[2]}/again",  # beside the page itself
+            proof=self._proofs.sign(_left(leaving)),
+        )
 
     def _message(self, title: str, text: str, *, status: int) -> web.Response:
         return self._pages.render("message.html", status=status, title=title, text=text)
@@ -199,3 +224,7 @@ async def _press(conn: Connection, link: Link, form: Mapping[str, str], now: dat
 def _proven(about: About) -> list[str]:
     # The token's text will not do: one token has several spellings.
     return [about.follow_up.hex, about.nudge.hex if about.nudge else ""]
+
+
+def _left(leaving: Leaving) -> list[str]:
+    return ["again", leaving.person.hex, leaving.channel, leaving.address]

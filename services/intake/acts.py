@@ -13,7 +13,7 @@ from services.intake import meetings
 from services.intake.later import Later
 from shared import db, outbox, stops
 from shared.db import Connection
-from shared.events import Act, ActedData, AddressSuppressed, Channel, FollowUpActed, SuppressedData, new_id
+from shared.events import Act, ActedData, Channel, FollowUpActed, new_id
 
 Via = Literal["link", "api", "unsubscribe", "page", "reply"]
 
@@ -129,7 +129,7 @@ async def done(conn: Connection, about: About, *, via: Via) -> bool:
         "UPDATE connections SET last_touch_at = greatest(last_touch_at, $2) WHERE id = $1", about.connection, at
     )
     await _keep_promise(conn, about, at)
-    await _record(conn, _data("done", about, at), nudge=about.nudge, via=via)
+    await record(conn, _data("done", about, at), nudge=about.nudge, via=via)
     return True
 
 
@@ -140,7 +140,7 @@ async def later(conn: Connection, about: About, how_long: Later, *, via: Via) ->
     if known is None or known.done_at or known.stopped_at or (known.later_at and known.later == how_long):
         return False
     data = _data("later", about, at).model_copy(update={"until": how_long.until, "span": how_long.span})
-    await _record(conn, data, nudge=about.nudge, via=via)
+    await record(conn, data, nudge=about.nudge, via=via)
     return True
 
 
@@ -164,32 +164,7 @@ async def stop_connection(conn: Connection, about: About, *, via: Via) -> bool:
         about.connection,
     )
     data = _data("stop", about, at).model_copy(update={"follow_up": None})
-    await _record(conn, data, nudge=about.nudge, via=via, keep=known is not None)
-    return True
-
-
-async def stop_everything(conn: Connection, *, person: UUID, channel: Channel, address: str, via: Via) -> bool:
-    """Let nothing more go to this person on this channel, whatever is logged; return False when that stood before."""
-    known = await conn.fetchrow("SELECT channel FROM people WHERE id = $1 FOR NO KEY UPDATE", person)
-    standing = await stops.standing(conn, person=person, connections=[])
-    if any(stop.kind == "person" and stop.channel in {"", channel} for stop in standing):
-        return False
-    await stops.stop_person(conn, person=person, channel=channel)
-    at = await db.now(conn)
-    if known and known["channel"] == channel:
-        await conn.execute(
-            """
-            UPDATE meetings SET state = 'stopped', revision = revision + 1
-             WHERE person = $1 AND state IN ('active', 'paused')
-            """,
-            person,
-        )
-    # The stop first: what waits is stopped by its owner, and only what is planned later is skipped as suppressed.
-    data = ActedData(act="stop", person=person, channel=channel, at=at)
-    await _record(conn, data, via=via, keep=known is not None)
-    fact = SuppressedData(address=address, channel=channel, reason="unsubscribed", at=at, person=person)
-    told = AddressSuppressed(source="/afterhello/intake", time=at, subject=str(person), data=fact)
-    await outbox.add(conn, [told])
+    await record(conn, data, nudge=about.nudge, via=via, keep=known is not None)
     return True
 
 
@@ -221,7 +196,8 @@ def _data(act: Act, about: About, at: datetime) -> ActedData:
     return ActedData(act=act, person=about.person, connection=about.connection, follow_up=about.follow_up, at=at)
 
 
-async def _record(conn: Connection, data: ActedData, *, via: Via, nudge: UUID | None = None, keep: bool = True) -> None:
+async def record(conn: Connection, data: ActedData, *, via: Via, nudge: UUID | None = None, keep: bool = True) -> None:
+    """Tell the others of an act and, if its person is known here, keep it."""
     subject = data.follow_up or data.connection or data.person
     event = FollowUpActed(time=data.at, subject=str(subject), data=data)
     await outbox.add(conn, [event])

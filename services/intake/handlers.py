@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from services.intake import timeline
+from services.intake import leaving, timeline
 from shared.bus import on
 from shared.db import Connection
 from shared.events import AddressRestored, AddressSuppressed, DeliveryChanged, FollowUpChanged
@@ -28,8 +28,9 @@ async def keep_suppressed(conn: Connection, events: Sequence[AddressSuppressed],
 
 
 async def keep_restored(conn: Connection, events: Sequence[AddressRestored], now: datetime) -> None:
-    """Show whose address may be written to again."""
+    """Show whose address may be written to again; what they said before, to hear nothing at all, holds no longer."""
     del now
+    await leaving.lift(conn, [event.data for event in events])
     await timeline.keep_restored(conn, [event.data for event in events])
 
 

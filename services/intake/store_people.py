@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 
 from services.intake.store import PERSON
 from shared.db import Connection
-from shared.events import Person
+from shared.events import Channel, Person
 
 
 async def find(conn: Connection, reached: str, *, owner: str | None, lock: bool = False) -> Person | None:
@@ -27,6 +28,15 @@ async def find(conn: Connection, reached: str, *, owner: str | None, lock: bool 
         owner,
     )
     return _person(rows[0]) if len(rows) == 1 else None
+
+
+async def reached_at(conn: Connection, address: str, channel: Channel) -> list[UUID]:
+    """Return the people whom this channel reaches at this address."""
+    rows = await conn.fetch(
+        f"SELECT id FROM people WHERE {'lower(email) = lower($1)' if channel == 'email' else 'phone = $1'}",  # noqa: S608
+        address,
+    )
+    return [row["id"] for row in rows]
 
 
 async def change(conn: Connection, person: Person, wished: Mapping[str, Any], *, zone_is_theirs: bool) -> Person | None:

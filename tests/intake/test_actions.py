@@ -3,8 +3,6 @@
 import asyncio
 import itertools
 import re
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from html import unescape
 from urllib.parse import urlsplit
@@ -13,78 +11,17 @@ from uuid import UUID
 import aiohttp
 import pytest
 import time_machine
-from aiohttp.test_utils import TestServer
 from pydantic import SecretStr
 
-from services.intake import actions, timeline
-from shared import events, stops, web
+from services.intake import timeline
+from shared import stops
 from shared.db import Pool
 from shared.events import AddressSuppressed, FollowUpActed
 from shared.links import Acting, Leaving, Links
 from tests.intake.rows import Logged, follow_up_changed, logged
+from tests.intake.site import PUBLIC_URL, Site
 
-PUBLIC_URL = "https://hello.school.example"
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    status: int
-    text: str
-    headers: dict[str, str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Site:
-    """Intake's action pages on a port, and what a person or a program can do with them."""
-
-    pool: Pool
-    links: Links
-    base: str
-    session: aiohttp.ClientSession
-
-    def act_link(self, what: Logged) -> str:
-        link = self.links.act(
-            Acting(person=what.person, connection=what.connection, follow_up=what.follow_up, nudge=what.nudge)
-        )
-        return urlsplit(link).path
-
-    def leave_link(self, what: Logged, address: str = "ada@school.example") -> str:
-        return urlsplit(self.links.leave(Leaving(person=what.person, channel="email", address=address))).path
-
-    async def send(self, method: str, path: str, **given: object) -> Answer:
-        async with self.session.request(method, self.base + path, allow_redirects=False, **given) as response:  # type: ignore[arg-type]
-            return Answer(status=response.status, text=await response.text(), headers=dict(response.headers))
-
-    async def press(self, path: str, act: str, **fields: str) -> Answer:
-        """Open the page and send the form of this button, as a browser does."""
-        page = await self.send("GET", path)
-        proof = re.search(r'name="proof" value="([^"]+)"', page.text)
-        assert proof, "the page has no button"
-        return await self.send("POST", path, data={"proof": unescape(proof[1]), "act": act} | fields)
-
-    async def state(self) -> list[object]:
-        """Everything that acting may change, to be compared."""
-        tables = ("acts", "touches", "outbox", "stops.stops")
-        rows = [await self.pool.fetch(f"SELECT * FROM {table} ORDER BY 1, 2") for table in tables]
-        seen = await self.pool.fetch("SELECT id, state, revision FROM meetings ORDER BY id")
-        return [*rows, seen, await self.pool.fetch("SELECT id, last_touch_at FROM connections ORDER BY id")]
-
-    async def told(self) -> Sequence[events.Event]:
-        """The events on their way to the other services."""
-        return [events.read(row["document"]) for row in await self.pool.fetch("SELECT * FROM outbox ORDER BY id")]
-
-
-@pytest.fixture
-async def site(intake_pool: Pool, keys: tuple[SecretStr, ...]) -> AsyncIterator[Site]:
-    app = web.application()
-    app.add_routes(actions.routes(intake_pool, public_url=PUBLIC_URL, keys=keys))
-    server = TestServer(app)
-    await server.start_server(**web.SERVER)
-    async with aiohttp.ClientSession() as session:
-        base = str(server.make_url("")).rstrip("/")
-        yield Site(pool=intake_pool, links=Links(PUBLIC_URL, keys), base=base, session=session)
-    await server.close()
 
 
 async def stops_of(pool: Pool, what: Logged) -> list[tuple[str, UUID, str]]:
@@ -504,7 +441,7 @@ async def test_the_page_to_leave_offers_one_button_and_says_when_it_was_pressed(
 
     after = await site.send("GET", path)
     assert "Everything is stopped" in after.text
-    assert "<button" not in after.text
+    assert re.findall(r"<button[^>]*>(.*?)</button>", after.text) == ["Start again"]
     assert "Stopped" in (await site.send("GET", site.act_link(what))).text
 
 

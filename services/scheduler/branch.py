@@ -11,10 +11,13 @@ was put off) nothing is known: the branch waits with it, from one send time to t
 twice for a branch, and nothing branches on anything but the step right before.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import assert_never
 
 from services.scheduler.follow_up import Outcome
+from shared.events import FollowUpState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +28,25 @@ class StepBefore:
     is_done: bool
     has_reply: bool  # of the contact, since it was due
     was_touched: bool  # the connection, in any way, since it was due
+
+
+def step_before(
+    states: Sequence[FollowUpState],
+    due_at: datetime | None,
+    *,
+    met_at: datetime,
+    replied_at: datetime | None,
+    touched_at: datetime | None,
+) -> StepBefore:
+    """Return how the step before stands, of which these are the states and the first moment; without one, how the
+    connection does since they met."""
+    since = due_at or met_at
+    return StepBefore(
+        is_waiting="waiting" in states,
+        is_done="done" in states,
+        has_reply=replied_at is not None and replied_at >= since,
+        was_touched=touched_at is not None and touched_at >= since,
+    )
 
 
 def is_taken(on: Outcome, before: StepBefore) -> bool | None:

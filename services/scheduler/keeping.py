@@ -1,15 +1,12 @@
 """What every handler does alike: lock the people concerned first, and at the end keep and tell what has changed."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from services.scheduler import follow_up as kept
-from services.scheduler import planning, standing, store
+from services.scheduler import life, planning, standing, store
 from services.scheduler.follow_up import FollowUp
-from services.scheduler.plan import clock_of
 from services.scheduler.store_calendars import with_breaks
 from shared import outbox, wake
 from shared.db import Connection
@@ -32,15 +29,6 @@ async def lock(conn: Connection, owners: Sequence[Person]) -> tuple[dict[UUID, P
     return newest, before
 
 
-def changed(before: Mapping[UUID, FollowUp], after: Mapping[UUID, FollowUp]) -> list[FollowUp]:
-    """Return what is new or other than before, one revision on, however many steps led to it."""
-    return [
-        replace(one, revision=before[id].revision + 1 if id in before else 1)
-        for id, one in after.items()
-        if id not in before or replace(one, revision=before[id].revision) != before[id]
-    ]
-
-
 async def moved(
     conn: Connection,
     people: Mapping[UUID, Person],
@@ -49,10 +37,7 @@ async def moved(
     *,
     but: Collection[UUID] = (),
 ) -> list[FollowUp]:
-    """Return what waits of people whose clock has changed, where it belongs now.
-
-    What fell due in a pause that they ended earlier than they had said does not all come at once.
-    """
+    """Return what waits of people whose wishes have changed, where it belongs now."""
     concerned = {
         id: person
         for id, person in people.items()
@@ -63,12 +48,10 @@ async def moved(
     waiting = {one.id: one for one in await store.waiting_of(conn, concerned) if one.id not in but}
     after: dict[UUID, FollowUp] = {}
     for id, person in concerned.items():
-        clock = clock_of(person)
-        theirs = [kept.moved(one, clock) for one in waiting.values() if one.person_id == id]
-        if before[id].paused_until is not None and before[id].paused_until != person.paused_until:
-            theirs = planning.resumed(theirs, clock, now=now)
+        theirs = [one for one in waiting.values() if one.person_id == id]
+        theirs = life.moved(theirs, before[id], person, now=now)
         after |= {one.id: one for one in theirs}
-    return changed(waiting, after)
+    return life.changed(waiting, after)
 
 
 async def keep(conn: Connection, news: Sequence[FollowUp], now: datetime) -> None:

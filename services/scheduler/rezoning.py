@@ -8,7 +8,7 @@ from uuid import UUID
 import structlog
 
 from services.scheduler import follow_up as kept
-from services.scheduler import keeping, store, store_calendars, store_zones
+from services.scheduler import keeping, life, store, store_calendars, store_zones
 from services.scheduler.plan import clock_of
 from shared import db
 from shared.db import Connection, Pool
@@ -61,4 +61,4 @@ class Rezoning:
                 after[one.id] = kept.moved(one, clock_of(people[one.person_id]))
             except ValueError:  # a zone that is no more: it stays where it is, and the others move
                 log.warning("tzdata.no_such_zone", person=str(one.person_id))
-        return keeping.changed(waiting, after)
+        return life.changed(waiting, after)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
-from services.scheduler.branch import StepBefore
+from services.scheduler.branch import StepBefore, step_before
 from services.scheduler.follow_up import FollowUp
 from services.scheduler.store import FIELDS, fetch
 from services.scheduler.store_calendars import with_breaks
@@ -97,26 +97,32 @@ async def steps_before(conn: Connection, branches: Collection[UUID]) -> dict[UUI
     """Return how the step before each of these follow-ups stands; without one, how the connection does since it met."""
     rows = await conn.fetch(
         """
-        SELECT f.id, coalesce(before.is_waiting, false) AS is_waiting, coalesce(before.is_done, false) AS is_done,
-               coalesce(touched.by_reply >= since.at, false) AS has_reply,
-               coalesce(touched.at >= since.at, false) AS was_touched
+        SELECT f.id, coalesce(before.states, '{}') AS states, before.due_at,
+               (m.facts ->> 'met_at')::timestamptz AS met_at, touched.replied_at, touched.touched_at
           FROM follow_ups f
           JOIN meetings m ON m.id = f.meeting_id
          CROSS JOIN LATERAL (
-               SELECT bool_or(p.state = 'waiting') AS is_waiting, bool_or(p.state = 'done') AS is_done,
-                      min(p.due_at) AS due_at
+               SELECT array_agg(p.state) AS states, min(p.due_at) AS due_at
                  FROM follow_ups p
                 WHERE p.meeting_id = f.meeting_id AND p.step = f.step - 1) AS before
-         CROSS JOIN LATERAL (SELECT coalesce(before.due_at, (m.facts ->> 'met_at')::timestamptz) AS at) AS since
          CROSS JOIN LATERAL (
-               SELECT max(t.at) FILTER (WHERE t.how = 'replied') AS by_reply, max(t.at) AS at
+               SELECT max(t.at) FILTER (WHERE t.how = 'replied') AS replied_at, max(t.at) AS touched_at
                  FROM touches t
                 WHERE t.connection_id = f.connection_id) AS touched
          WHERE f.id = ANY ($1::uuid[])
         """,
         list(branches),
     )
-    return {row["id"]: StepBefore(**{name: row[name] for name in StepBefore.__dataclass_fields__}) for row in rows}
+    return {
+        row["id"]: step_before(
+            row["states"],
+            row["due_at"],
+            met_at=row["met_at"],
+            replied_at=row["replied_at"],
+            touched_at=row["touched_at"],
+        )
+        for row in rows
+    }
 
 
 async def sent_for(conn: Connection, people: Collection[UUID]) -> dict[UUID, dict[str, datetime]]:

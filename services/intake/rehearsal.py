@@ -125,6 +125,8 @@ def _whence(line: Placed) -> str:
             return f"{_shown(line.value)}  (set for this source)"
         case "mapped":
             return f"{_shown(line.value)}  (mapped, the answer to {_quoted(line.question)})"
+        case "guessed" if line.question == line.field:
+            return f"{_shown(line.value)}  (as the tool tells it)"
         case "guessed":
             return f"{_shown(line.value)}  (guessed from {_quoted(line.question)})"
         case "not answered":

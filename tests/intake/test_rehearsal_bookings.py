@@ -29,7 +29,9 @@ def rehearse(provider: str, name: str, body: bytes | None = None, **given: Any) 
 def test_a_booking_would_log_a_meeting_for_each_attendee() -> None:
     found = rehearse("calcom", "MEETING_ENDED")
     assert [facts["contact"]["name"] for facts in found.would_log] == ["Guest User", "Additional Guest"]
-    assert "organizer@example.com met Guest User" in "\n".join(rehearsal.in_words(found))
+    words = "\n".join(rehearsal.in_words(found))
+    assert "organizer@example.com met Guest User" in words
+    assert "(as the tool tells it)" in words and "guessed" not in words
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ WORDS: Final = {
     "source": Word("services.intake.commands", "source", "the forms and tools that submit meetings"),
     "token": Word("services.intake.token_commands", "token", "who may use the API"),
     "person": Word("services.intake.person_commands", "person", "how people want to be written to: show, set"),
-    "plan": Word("services.scheduler.commands", "plan", "the cadences: list, check, preview"),
+    "plan": Word("services.scheduler.commands", "plan", "the cadences: list, check, preview, apply"),
     "calendar": Word("services.scheduler.calendar_commands", "calendar", "school breaks out of iCalendar files and feeds"),
     "release": Word("services.scheduler.commands", "release", "let go what is held for being late all at once"),
     "channel": Word("services.notifier.commands", "channel", "the ways messages go out: open, paused, or stopped"),

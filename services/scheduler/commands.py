@@ -109,6 +109,18 @@ def preview(
         print(f"afterhello: {remark}", file=sys.stderr)
 
 
+@plan.command()
+def apply(
+    name: Annotated[str, typer.Argument(help="The name of a plan, such as conference.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do it; without it, only show what would change.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Move what waits to where the plan as it is now has it. A changed file moves nothing by itself."""
+    from services.scheduler.plan_apply import apply_plan  # the only one that needs a database, and waits for it
+
+    apply_plan(_chosen(name, None), yes=yes, as_json=as_json)
+
+
 def release(as_json: Json = False) -> None:
     """Let go what is held because so much of it was late at once: `/readyz` of the scheduler says when."""
 

@@ -42,7 +42,7 @@ async def plan_meetings(plans: Plans, conn: Connection, events: Sequence[News], 
             after[one.id] = one
     of_news = {event.data.meeting.id: event.data.meeting for event in news}
     connections = {meeting.connection for meeting in (*of_news.values(), *(known[id] for id in of_news if id in known))}
-    await _continue(conn, connections, people, before, after, now)
+    await go_on(conn, connections, people, before, after, now)
     changed = life.changed(before, after)
     changed += await keeping.moved(conn, people, people_before, now, but={one.id for one in changed})
     await keeping.keep(conn, changed, now)
@@ -83,7 +83,7 @@ async def _planned(
     return changed
 
 
-async def _continue(
+async def go_on(
     conn: Connection,
     connections: set[UUID],
     people: Mapping[UUID, Person],

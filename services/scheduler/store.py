@@ -74,6 +74,24 @@ async def meetings_of(conn: Connection, connections: Collection[UUID]) -> dict[U
     return found
 
 
+async def meetings_waiting(conn: Connection, plan: str, *, after: UUID, limit: int) -> dict[UUID, UUID]:
+    """Return the next meetings, with whose they are, that go by this plan and have something waiting."""
+    rows = await conn.fetch(
+        """
+        SELECT id, person_id
+          FROM meetings m
+         WHERE id > $2 AND facts ->> 'plan' = $1
+           AND EXISTS (SELECT FROM follow_ups f WHERE f.meeting_id = m.id AND f.state = 'waiting')
+         ORDER BY id
+         LIMIT $3
+        """,
+        plan,
+        after,
+        limit,
+    )
+    return {row["id"]: row["person_id"] for row in rows}
+
+
 async def keep_meetings(conn: Connection, given: Sequence[tuple[Meeting, UUID]]) -> None:
     """Keep these meetings of these people, where we have none that are as new."""
     await conn.execute(

@@ -261,7 +261,7 @@ async def test_what_rolls_to_the_next_wanted_day_goes_past_an_imported_break(sch
     await scheduler_pool.execute(
         """
         INSERT INTO calendars (id, person_id, source, words, breaks, read_at)
-        VALUES (gen_random_uuid(), $1, 'a.ics', '{}', 
+        VALUES (gen_random_uuid(), $1, 'a.ics', '{}',
                 jsonb_build_array(jsonb_build_object('first', $2::text, 'last', $3::text)),
                 now())
         """,

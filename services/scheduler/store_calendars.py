@@ -28,10 +28,15 @@ async def with_breaks(conn: Connection, people: Mapping[UUID, Person]) -> dict[U
     for row in rows:
         ours = tuple(Break.model_validate(one) for one in row["breaks"])
         found[row["person_id"]] = found.get(row["person_id"], ()) + ours
+    everybodys = found.get(None, ())
     return {
-        id: person.model_copy(update={"breaks": tuple({*person.breaks, *found.get(None, ()), *found.get(id, ())})})
+        id: person.model_copy(update={"breaks": _in_order({*person.breaks, *everybodys, *found.get(id, ())})})
         for id, person in people.items()
     }
+
+
+def _in_order(breaks: set[Break]) -> tuple[Break, ...]:
+    return tuple(sorted(breaks, key=lambda off: (off.first, off.last)))
 
 
 async def person_with(conn: Connection, email: str) -> UUID | None:

@@ -46,6 +46,7 @@ async def plan_meetings(plans: Plans, conn: Connection, events: Sequence[News], 
     changed = life.changed(before, after)
     changed += await keeping.moved(conn, people, people_before, now, but={one.id for one in changed})
     await keeping.keep(conn, changed, now)
+    await store.tell_no_more(conn, meetings=[m.id for m in of_news.values() if m.state in {"stopped", "cancelled"}])
 
 
 async def _planned(

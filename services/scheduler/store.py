@@ -190,16 +190,24 @@ async def tell(conn: Connection, told: Sequence[FollowUp]) -> None:
     )
 
 
-async def tell_no_more(conn: Connection, people: Collection[UUID], connections: Collection[UUID]) -> None:
-    """Take what expired of these people as a whole, and of these connections, off what their next nudge names."""
+async def tell_no_more(
+    conn: Connection,
+    *,
+    people: Collection[UUID] = (),
+    connections: Collection[UUID] = (),
+    meetings: Collection[UUID] = (),
+) -> None:
+    """Take what expired of any of these off what their next nudge names."""
     await conn.execute(
         """
         UPDATE follow_ups
            SET is_to_be_told = false
-         WHERE is_to_be_told AND (person_id = ANY ($1::uuid[]) OR connection_id = ANY ($2::uuid[]))
+         WHERE is_to_be_told
+           AND (person_id = ANY ($1::uuid[]) OR connection_id = ANY ($2::uuid[]) OR meeting_id = ANY ($3::uuid[]))
         """,
         list(people),
         list(connections),
+        list(meetings),
     )
 
 

@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from services.intake import leaving
 from services.scheduler.plan import Plans
 from shared.db import Pool
+from shared.events import NudgeDue
 from tests.flow.planned import Planned
 from tests.intake.serving import serving
 from tests.scheduler import drive
@@ -130,6 +131,29 @@ async def test_what_is_forgotten_is_not_written_about_and_its_words_are_gone_eve
     kept = str(await planned.scheduler.fetch("SELECT meetings::text FROM meetings"))
     assert "between you and me" not in kept and "Erin" not in kept and "erin@" not in kept
     assert await planned.intake.count("meetings") == await planned.intake.count("connections") == 0
+
+
+@pytest.mark.parametrize("end", ["stopped", "cancelled", None])
+async def test_what_was_missed_of_a_meeting_that_ended_is_not_named_in_another_nudge(
+    planned: Planned, end: str | None
+) -> None:
+    ended = await planned.log(contact={"name": "Finn"})
+    await planned.settle()
+    await drive.make_due(planned.scheduler, datetime.now(UTC) - timedelta(days=3))
+    await drive.fire(planned.scheduler)
+    await planned.log(contact={"name": "Gus"})
+    if end:
+        await planned.send("PATCH", f"/meetings/{ended['id']}", {"state": end})
+    else:
+        await planned.send("DELETE", f"/meetings/{ended['id']}")
+    await planned.settle()
+    await planned.scheduler.execute("DELETE FROM outbox")
+
+    await drive.make_due(planned.scheduler, datetime.now(UTC) - timedelta(minutes=1))
+    await drive.fire(planned.scheduler)
+
+    [nudge] = await drive.sent(planned.scheduler, NudgeDue)
+    assert nudge.data.missed == ()
 
 
 async def test_a_touch_moves_what_keeps_in_touch(planned: Planned) -> None:

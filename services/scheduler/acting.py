@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from services.scheduler import follow_up as kept
-from services.scheduler import keeping, life, planning, standing, store, touching
+from services.scheduler import keeping, life, meetings, planning, standing, store, touching
 from services.scheduler.follow_up import FollowUp
 from services.scheduler.plan import clock_of
 from services.scheduler.planning import Stop
@@ -55,15 +55,18 @@ async def restore_addresses(conn: Connection, events: Sequence[AddressRestored],
     people = await store.lock_people(conn, await standing.keep_restored(conn, restored))
     against = await standing.against(conn, people.values())
     suppressed = [one for one in await store.suppressed_of(conn, people) if one.due_at > now]
-    meetings = await store.meetings(conn, {one.meeting_id for one in suppressed})
-    changed = []
+    of_them = await store.meetings(conn, {one.meeting_id for one in suppressed})
+    before = {one.id: one for one in suppressed}
+    after = dict(before)
     for one in suppressed:
-        person = people[one.person_id]
-        waits = kept.moved(replace(one, state="waiting", reason=None), clock_of(person))
-        waits = replace(waits, revision=one.revision + 1)
-        after = planning.barred(waits, meetings[one.meeting_id], person, against)
-        changed += [after] if after.state == "waiting" else []
-    await keeping.keep(conn, changed, now)
+        person, meeting = people[one.person_id], of_them[one.meeting_id]
+        waits = planning.stood(kept.moved(replace(one, state="waiting", reason=None), clock_of(person)), meeting)
+        waits = planning.barred(waits, meeting, person, against)
+        if waits.state == "waiting":
+            after[one.id] = waits
+    # Another meeting may have taken over while nothing could be sent.
+    await meetings.go_on(conn, {one.connection_id for one in suppressed}, people, before, after, now)
+    await keeping.keep(conn, life.changed(before, after), now)
 
 
 async def _acted(conn: Connection, acts: Sequence[ActedData], people: dict[UUID, Person]) -> list[FollowUp]:

@@ -36,7 +36,9 @@ WORDS: Final = {
     "token": Word("services.intake.token_commands", "token", "who may use the API"),
     "person": Word("services.intake.person_commands", "person", "how people want to be written to: show, set"),
     "plan": Word("services.scheduler.commands", "plan", "the cadences: list, check, preview, apply"),
-    "calendar": Word("services.scheduler.calendar_commands", "calendar", "school breaks out of iCalendar files and feeds"),
+    "calendar": Word(
+        "services.scheduler.calendar_commands", "calendar", "school breaks out of iCalendar files and feeds"
+    ),
     "release": Word("services.scheduler.commands", "release", "let go what is held for being late all at once"),
     "channel": Word("services.notifier.commands", "channel", "the ways messages go out: open, paused, or stopped"),
     "suppression": Word("services.notifier.commands", "suppression", "addresses that are not written to, and why"),
@@ -95,7 +97,7 @@ def _do(arguments: Sequence[str]) -> int:
         holder.add_typer(target, name=first)
     else:
         holder.command(first)(target)
-    _keep_logs_off_standard_output()
+    _keep_logs_out_of_the_way()
     status = get_group(holder).main(list(arguments), prog_name="afterhello", standalone_mode=False, obj=_plan_names)
     return status if isinstance(status, int) else 0
 
@@ -107,8 +109,13 @@ def _plan_names(plans_dir: Path | None) -> Collection[str]:
     return Plans.read(plans_dir).names
 
 
-def _keep_logs_off_standard_output() -> None:
-    """Let a command's own lines alone be on standard output; a service sets its log up itself."""
+def _keep_logs_out_of_the_way() -> None:
+    """Let a command's own lines alone be on standard output, and its one line alone say why it failed.
+
+    A service sets its log up itself.
+    """
+    root = logging.getLogger()
+    root.handlers = [*root.handlers, logging.NullHandler()]  # with none, Python prints what libraries complain of
     if structlog := sys.modules.get("structlog"):  # what has not imported it logs nothing
         structlog.configure(
             wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),

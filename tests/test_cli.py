@@ -157,6 +157,17 @@ def test_the_command_is_installed_and_its_exit_status_is_the_answer() -> None:
     assert done.stderr.startswith("afterhello: ")
 
 
+def test_what_a_library_complains_of_is_not_printed_beside_our_one_line(empty_database_url: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "services.cli", "migrate"],
+        env={"DATABASE_URL": empty_database_url, "AMQP_URL": "amqp://127.0.0.1:1/"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (1, "afterhello: AMQP_URL: the broker cannot be reached\n")
+
+
 def test_migrate_says_what_it_applied_and_nothing_the_second_time(empty_database_url: str) -> None:
     first = _afterhello(empty_database_url, "migrate", "--json")
     assert first.keys() == db.SCHEMAS.keys()

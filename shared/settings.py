@@ -129,7 +129,7 @@ class Settings(BaseSettings):
     @field_validator("public_url")
     @classmethod
     def _absolute(cls, value: str | None) -> str | None:
-        if value is not None and (urlsplit(value).scheme not in {"http", "https"} or not urlsplit(value).hostname):
+        if value is not None and not _is_base(value):
             raise ValueError("must be an address such as https://hello.school.example")
         return value and value.rstrip("/")
 
@@ -218,6 +218,18 @@ def read(*, required: Sequence[str] = (), **given: Any) -> Settings:
         if not getattr(settings, name):
             raise SettingsError(f"{name.upper()} is not set: set it, or {name.upper()}_FILE, in the environment")
     return settings
+
+
+def _is_base(url: str) -> bool:
+    """Whether paths may be put behind this address, in headers of mails too."""
+    try:
+        parts = urlsplit(url)
+        is_web = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    return (
+        is_web and "@" not in parts.netloc and re.fullmatch(r"[!-~]+", url) is not None and not set("?#<>") & set(url)
+    )
 
 
 def _why(error: Exception) -> str:

@@ -2,14 +2,14 @@
 
 import base64
 import re
-from typing import Annotated, Any, Final
+from typing import Any, Final
 from uuid import UUID
 
 import structlog
 from aiohttp import web
 
-from services.intake import fields, happened, idempotency, requests, store_connections
-from services.intake.body import Invalid, Part, checked
+from services.intake import happened, idempotency, requests, store_connections
+from services.intake.body import Invalid, Touched, checked
 from services.intake.idempotency import Answered
 from services.intake.requests import entity_id, json_response
 from services.intake.taking import unfit
@@ -33,13 +33,6 @@ def routes(pool: Pool) -> list[web.RouteDef]:
         web.get("/api/v1/connections", connections.list_),
         web.post("/api/v1/connections/{id}/touches", connections.touch),
     ]
-
-
-class Touched(Part):
-    """A real contact: a talk, a call, an answer that we did not see."""
-
-    at: Annotated[fields.When | None, fields.Optional] = None
-    note: Annotated[fields.Notes | None, fields.Optional] = None
 
 
 class Connections:

@@ -8,7 +8,17 @@ from typing import Any, Final
 import structlog
 from aiohttp import web
 
-from services.intake import act_api, actions, api, api_connections, api_meetings, api_people, regions, webhook
+from services.intake import (
+    act_api,
+    actions,
+    api,
+    api_connections,
+    api_description,
+    api_meetings,
+    api_people,
+    regions,
+    webhook,
+)
 from services.intake.handlers import ROUTES
 from services.intake.meeting import Defaults, Planner
 from services.intake.rate import Rates
@@ -107,6 +117,7 @@ def add_routes(app: web.Application, pool: Pool, config: Settings, planner: Plan
     app.add_routes(api_connections.routes(pool))
     app.add_routes(api_people.routes(pool, defaults))
     app.add_routes(act_api.routes(pool))
+    app.add_routes(api_description.routes())
     app.add_routes(actions.routes(pool, public_url=config.public_url, keys=config.secret_key))
 
 

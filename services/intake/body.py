@@ -71,7 +71,13 @@ class Wishes(Part):
     quiet_from: Annotated[ClockTime | None, fields.Optional] = None
     quiet_to: Annotated[ClockTime | None, fields.Optional] = None
     holidays: Annotated[fields.Holidays | None, fields.Optional] = None
-    breaks: Annotated[tuple[Annotated[Break, BeforeValidator(_break)], ...], Field(max_length=50)] | None = None
+    breaks: (
+        Annotated[
+            tuple[Annotated[Break, BeforeValidator(_break, json_schema_input_type=Break | str)], ...],
+            Field(max_length=50),
+        ]
+        | None
+    ) = None
     daily_limit: Annotated[StrictInt, Field(ge=1, le=50)] | None = None
     paused_until: Annotated[Day | None, fields.Optional] = None
 
@@ -119,6 +125,13 @@ class Body(Part):
     document: Annotated[Link | None, fields.Optional] = None
     goal_at: Annotated[When | None, fields.Optional] = None
     plan: Annotated[Name | None, fields.Optional] = None
+
+
+class Touched(Part):
+    """A real contact: a talk, a call, an answer that we did not see."""
+
+    at: Annotated[When | None, fields.Optional] = None
+    note: Annotated[Notes | None, fields.Optional] = None
 
 
 WORDS: Final = {

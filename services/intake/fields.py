@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 from icalendar.timezone.windows_to_olson import WINDOWS_TO_OLSON
-from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, StrictStr, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, StrictStr, ValidationInfo, WithJsonSchema
 
 from services.intake import regions
 
@@ -188,18 +188,42 @@ def _phone(text: str, info: ValidationInfo) -> str:
     return phone(text, (info.context or {}).get("phone_region"))
 
 
+def _text(example: str, *, longest: int | None = None, **more: object) -> WithJsonSchema:
+    """How the API's description shows a kind of text."""
+    return WithJsonSchema(
+        {"type": "string", "examples": [example]} | ({"maxLength": longest} if longest else {}) | more
+    )
+
+
 Optional = BeforeValidator(_empty_is_none)
-Name = Annotated[StrictStr, AfterValidator(person_or_place)]
-Notes = Annotated[StrictStr, AfterValidator(prose), AfterValidator(lambda text: _short(text, NOTES_LENGTH))]
-Promise = Annotated[StrictStr, AfterValidator(prose), AfterValidator(lambda text: _short(text, PROMISE_LENGTH))]
-Topic = Annotated[StrictStr, AfterValidator(person_or_place), AfterValidator(lambda text: _short(text, TOPIC_LENGTH))]
-Hashtag = Annotated[StrictStr, AfterValidator(lambda text: person_or_place(text.strip().lstrip("#＃")))]
-Email = Annotated[StrictStr, AfterValidator(email)]
-Phone = Annotated[StrictStr, AfterValidator(_phone)]
-Zone = Annotated[StrictStr, AfterValidator(zone)]
-Link = Annotated[StrictStr, AfterValidator(link)]
-When = Annotated[Moment, PlainValidator(moment)]
-ClockTime = Annotated[time, BeforeValidator(clock_time)]
-Day = Annotated[date, BeforeValidator(day)]
+Name = Annotated[StrictStr, AfterValidator(person_or_place), _text("Erin", longest=NAME_LENGTH)]
+Notes = Annotated[
+    StrictStr,
+    AfterValidator(prose),
+    AfterValidator(lambda text: _short(text, NOTES_LENGTH)),
+    _text("robotics club swap", longest=NOTES_LENGTH),
+]
+Promise = Annotated[
+    StrictStr,
+    AfterValidator(prose),
+    AfterValidator(lambda text: _short(text, PROMISE_LENGTH)),
+    _text("send the rubric", longest=PROMISE_LENGTH),
+]
+Topic = Annotated[
+    StrictStr,
+    AfterValidator(person_or_place),
+    AfterValidator(lambda text: _short(text, TOPIC_LENGTH)),
+    _text("robotics", longest=TOPIC_LENGTH),
+]
+Hashtag = Annotated[
+    StrictStr, AfterValidator(lambda text: person_or_place(text.strip().lstrip("#＃"))), _text("masscue")
+]
+Email = Annotated[StrictStr, AfterValidator(email), _text("ada@school.example", format="email", longest=254)]
+Phone = Annotated[StrictStr, AfterValidator(_phone), _text("+15085550123")]
+Zone = Annotated[StrictStr, AfterValidator(zone), _text("America/New_York")]
+Link = Annotated[StrictStr, AfterValidator(link), _text("https://docs.example/rubric", longest=LINK_LENGTH)]
+When = Annotated[Moment, PlainValidator(moment), _text("2026-10-21T14:10:00-04:00")]
+ClockTime = Annotated[time, BeforeValidator(clock_time), _text("15:30")]
+Day = Annotated[date, BeforeValidator(day), _text("2026-12-21", format="date")]
 Locale = Annotated[StrictStr, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$")]
-Holidays = Annotated[StrictStr, AfterValidator(regions.region)]
+Holidays = Annotated[StrictStr, AfterValidator(regions.region), _text("US-MA")]

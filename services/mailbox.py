@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.headerregistry import Address
+from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
@@ -90,8 +91,10 @@ class Mailbox:
         """Return these mails in this order, without those that are gone."""
         mails = []
         for mail_id in ids:
-            with suppress(FileNotFoundError):
-                mails.append(_read(mail_id, self._path(mail_id).read_bytes()))
+            path = self._path(mail_id)
+            if path.exists():
+                with suppress(FileNotFoundError):
+                    mails.append(_read(mail_id, path))
         return mails
 
     def _path(self, id: UUID) -> Path:
@@ -218,7 +221,10 @@ def _refuse_strangers(request: web.Request) -> None:
         raise Problem(403, "The mailbox is shown at localhost or a numeric address only")
 
 
-def _read(id: UUID, content: bytes) -> Mail:
+# A mail stays as it is, while pages and scripts ask for all of them every moment: parsing takes milliseconds each.
+@lru_cache(maxsize=KEPT)
+def _read(id: UUID, path: Path) -> Mail:
+    content = path.read_bytes()
     message = email.message_from_bytes(content, policy=email.policy.default)
     assert isinstance(message, email.message.EmailMessage)
     return Mail(

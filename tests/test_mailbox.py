@@ -130,6 +130,17 @@ async def test_what_is_no_mail_at_all_is_kept_and_shown_too(mailbox: Mailbox, cl
     assert klingon["text"] == "nuqneH"
 
 
+async def test_a_mail_that_is_asked_for_again_is_not_parsed_again(
+    mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await _send(mailbox, "Say hello to Erin", "Keep your promise")
+    first = mailbox.read(mailbox.ids())
+
+    monkeypatch.setattr("email.message_from_bytes", lambda *_, **__: pytest.fail("parsed once more"))
+
+    assert mailbox.read(mailbox.ids()) == first
+
+
 async def test_the_oldest_make_room(mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch) -> None:
     assert KEPT >= 1000
     monkeypatch.setattr("services.mailbox.KEPT", 2)

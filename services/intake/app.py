@@ -16,6 +16,8 @@ from services.intake import (
     api_description,
     api_meetings,
     api_people,
+    idempotency,
+    letterbox,
     regions,
     webhook,
 )
@@ -40,6 +42,7 @@ log = structlog.get_logger()
 SERVICE: Final = "intake"
 PORT: Final = 8080
 RELAY_LOOKS_EVERY_SECONDS: Final = 5.0  # also when nothing woke it
+CLEANS_UP_EVERY_SECONDS: Final = 3600.0
 CONNECTIONS: Final = 12
 
 
@@ -76,6 +79,15 @@ async def run(
             "intake relay", lambda: outbox.relay(pool, bus), stop=stop, wake=wake, idle=RELAY_LOOKS_EVERY_SECONDS
         )
 
+    async def clean_up(stop: asyncio.Event) -> None:
+        await poll(
+            "intake clean-up",
+            lambda: idempotency.forget_old(pool),
+            stop=stop,
+            wake=asyncio.Event(),
+            idle=CLEANS_UP_EVERY_SECONDS,
+        )
+
     receive = receiver(pool, ROUTES, service=SERVICE)
 
     async def consume() -> None:
@@ -95,6 +107,7 @@ async def run(
                     ("wake", until_stopped(lambda: listen(dsn, SERVICE, {"outbox": wake}))),
                     ("relay", relay),
                     ("consumer", until_stopped(consume)),
+                    ("clean-up", clean_up),
                     ("gauges", metrics.keep_fresh(lambda: _count(pool))),
                 ),
             ),
@@ -112,6 +125,7 @@ def add_routes(app: web.Application, pool: Pool, config: Settings, planner: Plan
     defaults = Defaults(time_zone=config.time_zone, phone_region=config.phone_region)
     taker = Taker(pool=pool, plans=planner.names, defaults=defaults, public_url=config.public_url)
     app.add_routes(webhook.routes(pool, Box(config.secret_key), rates, taker))
+    app.add_routes(letterbox.routes(taker, rates, config))
     app.add_routes(api.routes(pool, planner, rates, defaults))
     app.add_routes(api_meetings.routes(pool, planner, defaults))
     app.add_routes(api_connections.routes(pool))

@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final
 
 import orjson
@@ -14,6 +15,7 @@ from shared import db
 from shared.db import Connection, Pool
 from shared.problem import Problem
 
+KEPT_FOR: Final = timedelta(days=7)  # callers try again for minutes, or the next morning
 KEY: Final = re.compile(r"[\x20-\x7e]{1,255}")
 
 
@@ -109,3 +111,21 @@ async def keep(conn: Connection, token: Token, key: str, answered: Answered) -> 
         answered.answer,
     )
     return status == "INSERT 0 1"
+
+
+async def forget_old(pool: Pool, *, limit: int = 1000) -> int:
+    """Delete answers that are a week old, so that their keys are free again; return how many."""
+    async with pool.acquire() as conn:
+        status = await conn.execute(
+            """
+            DELETE FROM idempotency_keys
+             WHERE ctid = ANY (ARRAY (SELECT ctid FROM idempotency_keys
+                                       WHERE answered_at < clock_timestamp() - $1::interval
+                                       ORDER BY answered_at
+                                       LIMIT $2
+                                         FOR UPDATE SKIP LOCKED))
+            """,
+            KEPT_FOR,
+            limit,
+        )
+    return int(status.removeprefix("DELETE "))

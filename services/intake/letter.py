@@ -6,17 +6,18 @@ Whatever a header holds, something is read from it: a stranger wrote it, and it 
 import base64
 import email
 import hashlib
+import html
 import re
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC
 from email.errors import HeaderParseError
 from email.header import decode_header, make_header
 from email.message import Message
 from email.utils import getaddresses, parsedate_to_datetime
-from html.parser import HTMLParser
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import orjson
 
@@ -24,10 +25,14 @@ from shared import strict_json
 
 TEXT_LENGTH: Final = 40_000  # of what is kept of a letter's text; the notes of a meeting are shorter still
 SUBJECT_LENGTH: Final = 300
-MAILBOXES: Final = 100
+MAILBOXES: Final = 100  # of a header
 # What is written to an address like these is for us, and its holder is nobody that anybody met.
 OURS: Final = re.compile(r"(log|reply)\+([a-z0-9._-]{1,60})@[^@\s]+", re.IGNORECASE)
+TOKEN: Final = re.compile(r"\b(log|reply)\+[a-z0-9._-]{1,60}@", re.IGNORECASE)
 MACHINES: Final = re.compile(r"(mailer-daemon|postmaster|no-?reply|do-?not-?reply)@", re.IGNORECASE)
+TAG: Final = re.compile(r"(/?)([a-zA-Z][a-zA-Z0-9]{0,15})")
+HIDDEN: Final = ("style", "script", "head", "title")
+LINES: Final = ("p", "div", "br", "tr", "li", "blockquote", "h1", "h2", "h3", "hr", "table")
 ID: Final = re.compile(r"[\x21-\x7e]{1,500}")
 
 
@@ -43,13 +48,13 @@ class Mailbox(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letter:
-    """What is needed of an e-mail. Attachments are not."""
+    """What is needed of an e-mail. Attachments are not, and our own addresses stand in `recipients` alone."""
 
     id: str  # its Message-ID, else a fingerprint of the rest
     sender: Mailbox | None
     to: tuple[Mailbox, ...]
     cc: tuple[Mailbox, ...]
-    recipients: tuple[str, ...]  # to whom it was delivered, Bcc included, as far as the vendor tells
+    recipients: tuple[str, ...]  # to whom it was sent and delivered, Bcc included, as far as the vendor tells
     subject: str
     text: str
     sent_at: str | None  # ISO 8601 with an offset
@@ -57,8 +62,7 @@ class Letter:
 
     def tokens(self) -> tuple[str, ...]:
         """Return the tokens of our addresses that it was sent to, `log+TOKEN@...`."""
-        addresses = (*self.recipients, *(one.address for one in (*self.to, *self.cc)))
-        found = (OURS.fullmatch(address.strip()) for address in addresses)
+        found = (OURS.fullmatch(address.strip()) for address in self.recipients)
         return tuple(dict.fromkeys(one[2].lower() for one in found if one and one[1].lower() == "log"))
 
 
@@ -66,7 +70,7 @@ def of_headers(
     headers: Iterable[tuple[str, str]],
     *,
     text: str,
-    html: str = "",
+    page: str = "",
     recipients: Sequence[str] = (),
     return_path: str | None = None,
 ) -> Letter:
@@ -75,19 +79,21 @@ def of_headers(
     for name, value in headers:
         first.setdefault(name.strip().lower(), decoded(value))
     senders, to, cc = (mailboxes(first.get(name, "")) for name in ("from", "to", "cc"))
-    subject = _clean(first.get("subject", ""))[:SUBJECT_LENGTH].strip()
-    text = _clean(text if text.strip() else plain(html))[:TEXT_LENGTH].strip()
+    addresses = [*recipients, *(one.address for one in (*to, *cc))]
+    to, cc = (tuple(one for one in people if not OURS.fullmatch(one.address)) for people in (to, cc))
+    subject = _untold(first.get("subject", ""))[:SUBJECT_LENGTH].strip()
+    text = _untold(text if text.strip() else plain(page))[:TEXT_LENGTH].strip()
     sent_at = _instant(first.get("date", ""))
     key = first.get("message-id", "").strip()
     if not ID.fullmatch(key):
-        said = orjson.dumps([senders, to, cc, subject, text, sent_at])
+        said = orjson.dumps([senders, to, cc, subject, text, sent_at], default=list)
         key = f"letter:{hashlib.sha256(said).hexdigest()}"
     return Letter(
         id=key,
         sender=senders[0] if senders else None,
         to=to,
         cc=cc,
-        recipients=tuple(recipients)[:MAILBOXES],
+        recipients=tuple(addresses)[: 3 * MAILBOXES],
         subject=subject,
         text=text,
         sent_at=sent_at,
@@ -98,20 +104,20 @@ def of_headers(
 def of_mime(raw: bytes, *, recipients: Sequence[str] = (), return_path: str | None = None) -> Letter:
     """Return the letter that a mail program wrote."""
     message = email.message_from_bytes(raw)
-    plain_text, html = "", ""
+    text, page = "", ""
     for part in message.walk():
         if part.is_multipart() or part.get_filename() or "attachment" in str(part.get("Content-Disposition", "")):
             continue
-        if part.get_content_type() == "text/plain" and not plain_text:
-            plain_text = _content(part)
-        elif part.get_content_type() == "text/html" and not html:
-            html = _content(part)
+        if part.get_content_type() == "text/plain" and not text:
+            text = _content(part)
+        elif part.get_content_type() == "text/html" and not page:
+            page = _content(part)
     headers = [(name, str(value)) for name, value in message.items()]
-    return of_headers(headers, text=plain_text, html=html, recipients=recipients, return_path=return_path)
+    return of_headers(headers, text=text, page=page, recipients=recipients, return_path=return_path)
 
 
 def as_json(letter: Letter) -> bytes:
-    """Return it as it is kept; not to whom it was delivered, since that holds the proof of the source."""
+    """Return it as it is kept; not to whom it was delivered, since that is the proof of the source."""
     return orjson.dumps(
         {
             "id": letter.id,
@@ -121,7 +127,8 @@ def as_json(letter: Letter) -> bytes:
             "subject": letter.subject,
             "text": letter.text,
             "sent_at": letter.sent_at,
-        }
+        },
+        default=list,  # a mailbox is a pair
     )
 
 
@@ -147,12 +154,10 @@ def of_json(raw: bytes) -> Letter:
 def decoded(value: str) -> str:
     """Return a header's value with its encoded words in letters, on one line."""
     value = re.sub(r"\s+", " ", value).strip()
-    if "=?" not in value:
-        return value
-    try:
-        return str(make_header(decode_header(value)))
-    except (HeaderParseError, LookupError, ValueError):
-        return value
+    if "=?" in value:
+        with suppress(HeaderParseError, LookupError, ValueError):
+            value = str(make_header(decode_header(value)))
+    return _clean(value)
 
 
 def mailboxes(value: str) -> tuple[Mailbox, ...]:
@@ -164,35 +169,41 @@ def mailboxes(value: str) -> tuple[Mailbox, ...]:
     return tuple(found.values())
 
 
-def plain(html: str) -> str:
-    """Return the words of a page, a line for each of its blocks."""
-    reader = _Words()
-    reader.feed(html[: 10 * TEXT_LENGTH])
-    reader.close()
-    return re.sub(r"[ \t]*\n\s*\n\s*", "\n\n", re.sub(r"[ \t\xa0]+", " ", "".join(reader.words))).strip()
+def written(name: str, address: str) -> str:
+    """Return a mailbox as headers have it, whatever the name holds."""
+    quoted = re.sub(r'["\\\r\n]', " ", name)
+    return f'"{quoted}" <{address}>' if quoted.strip() else address
 
 
-class _Words(HTMLParser):
-    HIDDEN: Final = ("style", "script", "head", "title")
-    LINES: Final = ("p", "div", "br", "tr", "li", "blockquote", "h1", "h2", "h3", "hr", "table")
+def plain(page: str) -> str:
+    """Return the words of a page, a line for each of its blocks.
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.words: list[str] = []
-        self._hidden = 0
-
-    def handle_starttag(self, tag: str, attrs: Any) -> None:
-        del attrs
-        self._hidden += tag in self.HIDDEN
-        if tag in self.LINES:
-            self.words.append("\n")
-
-    def handle_endtag(self, tag: str) -> None:
-        self._hidden = max(0, self._hidden - (tag in self.HIDDEN))
-
-    def handle_data(self, data: str) -> None:
-        if not self._hidden:
-            self.words.append(re.sub(r"\s+", " ", data))
+    Strangers write pages, and parsers of HTML can be kept busy for minutes: this goes over it once.
+    """
+    first, *pieces = page[: 10 * TEXT_LENGTH].split("<")
+    words, hidden, commented = [first], "", False
+    for piece in pieces:
+        if commented:
+            _, ended, text = piece.partition("-->")
+            commented = not ended
+        else:
+            tag, _, text = piece.partition(">")
+            name = TAG.match(tag)
+            if not name and not tag.startswith(("!", "?", "/")):
+                text = f"<{piece}"
+            elif tag.startswith("!--"):
+                _, ended, text = piece[3:].partition("-->")
+                commented = not ended
+            elif name and hidden:
+                hidden = "" if name[0].lower() == f"/{hidden}" else hidden
+            elif name and name[0].lower() in HIDDEN:
+                hidden = name[0].lower()
+            elif name and name[2].lower() in LINES:
+                words.append("\n")
+        if not hidden:
+            words.append(re.sub(r"\s+", " ", text))
+    text = re.sub(r"[ \xa0]+", " ", html.unescape("".join(words)))
+    return re.sub(r" ?\n\s*", "\n", text).strip()
 
 
 def _automatic(headers: Mapping[str, str], senders: Sequence[Mailbox], return_path: str | None) -> str | None:
@@ -230,6 +241,11 @@ def in_charset(raw: bytes, charset: str) -> str:
         return raw.decode(charset, "replace")
     except (LookupError, ValueError):
         return raw.decode("utf-8", "replace")
+
+
+def _untold(text: str) -> str:
+    """Without the tokens of our addresses, which stand in what is quoted or forwarded."""
+    return TOKEN.sub(r"\1+hidden@", _clean(text))
 
 
 def _clean(text: str) -> str:

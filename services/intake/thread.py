@@ -12,6 +12,7 @@ from services.intake.letter import Mailbox, mailboxes
 NOTES_LENGTH: Final = 4000
 QUOTED_LINES: Final = 6  # of each quoted part; enough to know what it was about
 LINES: Final = 2000
+HEAD_LINES: Final = 8
 PREFIX: Final = re.compile(r"^\s*((re|fwd?|aw|wg|rv|tr|sv|antw|doorst)\s*(\[\d+\])?\s*:\s*)+", re.IGNORECASE)
 # `From: Erin <erin@district.example>` in the languages of the mail programs people have, quoted or in bold or neither.
 LABELS: Final = {
@@ -52,7 +53,9 @@ def forwarded(text: str) -> tuple[Forwarded, ...]:
     found: list[Forwarded] = []
     for number in range(len(lines)):
         if _header(lines[number])[0] == "from":
-            head = dict(reversed([_header(line) for line in lines[number : number + 8]]))
+            # Most programs begin with who wrote it, and some end with that.
+            around = [*lines[number : number + HEAD_LINES], *reversed(lines[max(0, number - 3) : number])]
+            head = dict(reversed([_header(line) for line in around]))
             if len(head.keys() & {"to", "date", "subject"}) >= 2:
                 found.append(
                     Forwarded(

@@ -76,13 +76,16 @@ def test_each_of_our_services_sees_its_own_secrets_alone(compose: dict[str, Any]
         assert f"afterhello_{role}:" in service["environment"]["AMQP_URL"]
     for name in ("scheduler", "migrate"):
         assert compose["services"][name]["environment"]["SECRET_KEY"] == ""
+    for name in ("scheduler", "notifier", "migrate"):
+        for key in ("INBOUND_KEY", "MAILGUN_SIGNING_KEY"):
+            assert compose["services"][name]["environment"][key] == ""
 
 
 def test_the_environment_that_is_made_is_complete_and_fresh(
     env: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     secrets = [value for name, value in env.items() if name.endswith(("PASSWORD", "KEY"))]
-    assert len(secrets) == len(set(secrets)) == 6
+    assert len(secrets) == len(set(secrets)) == 7
     assert all(re.fullmatch("[0-9a-f]{64}", secret) for secret in secrets)
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)

@@ -1,0 +1,50 @@
+"""Every query about proofs that count once. Whoever takes one up holds it for a while; to be used is its end."""
+
+from datetime import timedelta
+from typing import Final, Literal
+
+from shared.db import Connection
+from shared.signing import fingerprint
+
+HELD_FOR: Final = timedelta(seconds=30)  # longer than a letter takes; should we die, the vendor's next try is later
+
+
+async def hold(conn: Connection, vendor: str, token: str) -> Literal["held", "used", "busy"]:
+    """Take up a proof; `used` before, or `busy` in other hands, which may die yet."""
+    held = await conn.fetchval(
+        """
+        INSERT INTO proofs AS p (vendor, fingerprint, held_until)
+        VALUES ($1, $2, clock_timestamp() + $3::interval)
+            ON CONFLICT (vendor, fingerprint) DO UPDATE SET held_until = excluded.held_until
+         WHERE p.used_at IS NULL AND p.held_until < clock_timestamp()
+        RETURNING true
+        """,
+        vendor,
+        fingerprint(token),
+        HELD_FOR,
+    )
+    if held:
+        return "held"
+    used = await conn.fetchval(
+        "SELECT used_at IS NOT NULL FROM proofs WHERE vendor = $1 AND fingerprint = $2", vendor, fingerprint(token)
+    )
+    return "used" if used else "busy"
+
+
+async def use(conn: Connection, vendor: str, token: str) -> None:
+    """Let a proof that is held count no more."""
+    await conn.execute(
+        """
+        UPDATE proofs SET used_at = clock_timestamp(), held_until = NULL
+         WHERE vendor = $1 AND fingerprint = $2 AND used_at IS NULL
+        """,
+        vendor,
+        fingerprint(token),
+    )
+
+
+async def let_go(conn: Connection, vendor: str, token: str) -> None:
+    """Let whoever comes next take it up: nothing came of it here."""
+    await conn.execute(
+        "DELETE FROM proofs WHERE vendor = $1 AND fingerprint = $2 AND used_at IS NULL", vendor, fingerprint(token)
+    )

@@ -6,6 +6,7 @@ was overtaken by a newer one, would change.
 
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
+from operator import attrgetter
 from typing import Final, Literal
 from uuid import UUID
 
@@ -16,6 +17,8 @@ from shared import events
 from shared.events import ActedData, Channel, FollowUpState, Person
 
 Outcome = Literal["replied", "done", "silent"]
+
+_place = attrgetter("on_day", "at", "not_before", "local_time", "zone", "due_at", "rolled")
 
 OPEN: Final = ("waiting", "nudged")
 DOABLE: Final = (*OPEN, "stopped")  # who did it and then stopped has done it, in whatever order we hear of the two
@@ -107,7 +110,7 @@ def nudged(follow_up: FollowUp, nudge: UUID) -> FollowUp:
 
 def rolled(follow_up: FollowUp, clock: Clock, now: datetime) -> FollowUp:
     """Return it waiting for the next wanted day: its nudge is full."""
-    return replace(put_soon(follow_up, clock, now, days=1), rolled=follow_up.rolled + 1)
+    return put_soon(follow_up, clock, now, days=1, rolled=follow_up.rolled + 1)
 
 
 def moved(follow_up: FollowUp, clock: Clock) -> FollowUp:
@@ -122,11 +125,16 @@ def held(follow_up: FollowUp, now: datetime, clock: Clock) -> FollowUp:
     return replace(follow_up, revision=follow_up.revision + 1, local_time=end.local, zone=end.zone, due_at=end.due_at)
 
 
-def put(follow_up: FollowUp, target: Target, clock: Clock) -> FollowUp:
-    """Return it waiting for this target; the same value when nothing would change."""
+def put(follow_up: FollowUp, target: Target, clock: Clock, *, rolled: int | None = None) -> FollowUp:
+    """Return it waiting for this target, having rolled so often; the same value when nothing would change."""
     moment = wall_time.place(target, clock, heeds_quiet=follow_up.heeds_quiet)
-    there = replace(
+    rolled = follow_up.rolled if rolled is None else rolled
+    there = (target.day, target.at, target.not_before, moment.local, moment.zone, moment.due_at, rolled)
+    if follow_up.state == "waiting" and _place(follow_up) == there:
+        return follow_up
+    return replace(
         follow_up,
+        revision=follow_up.revision + 1,
         state="waiting",
         reason=None,
         on_day=target.day,
@@ -135,16 +143,17 @@ def put(follow_up: FollowUp, target: Target, clock: Clock) -> FollowUp:
         local_time=moment.local,
         zone=moment.zone,
         due_at=moment.due_at,
+        rolled=rolled,
     )
-    return follow_up if there == follow_up else replace(there, revision=follow_up.revision + 1)
 
 
-def put_soon(follow_up: FollowUp, clock: Clock, now: datetime, *, days: int = 0) -> FollowUp:
+def put_soon(follow_up: FollowUp, clock: Clock, now: datetime, *, days: int = 0, rolled: int | None = None) -> FollowUp:
     """Return it waiting for the next send time, or that of so many days from now; what heeds no hours, for now."""
     if not follow_up.heeds_quiet and not days:
-        return put(follow_up, Target(not_before=now), clock)
+        return put(follow_up, Target(not_before=now), clock, rolled=rolled)
     day = now.astimezone(clock.zone).date() + timedelta(days=days)
-    return put(follow_up, replace(wall_time.next_send_time(now, clock, day=day), at=follow_up.at), clock)
+    target = wall_time.next_send_time(now, clock, day=day, at=follow_up.at)
+    return put(follow_up, target, clock, rolled=rolled)
 
 
 def acted(follow_up: FollowUp, act: ActedData, clock: Clock) -> FollowUp:

@@ -7,6 +7,7 @@ through a school year.
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from operator import attrgetter
 from uuid import UUID
 
 from services.scheduler import continuing, planning
@@ -18,14 +19,22 @@ from services.scheduler.planning import Standing, Stop
 from services.scheduler.wall_time import Clock
 from shared.events import ActedData, Meeting, Person
 
+_facts = attrgetter(*(name for name in FollowUp.__dataclass_fields__ if name != "revision"))
+
 
 def changed(before: Mapping[UUID, FollowUp], after: Mapping[UUID, FollowUp]) -> list[FollowUp]:
     """Return what is new or other than before, one revision on, however many steps led to it."""
-    return [
-        replace(one, revision=before[id].revision + 1 if id in before else 1)
-        for id, one in after.items()
-        if id not in before or replace(one, revision=before[id].revision) != before[id]
-    ]
+    found = []
+    for id, one in after.items():
+        was = before.get(id)
+        if was is None:
+            revision = 1
+        elif was is one or _facts(was) == _facts(one):
+            continue
+        else:
+            revision = was.revision + 1
+        found.append(one if one.revision == revision else replace(one, revision=revision))
+    return found
 
 
 def planned(

@@ -74,9 +74,9 @@ def stood(one: FollowUp, meeting: Meeting) -> FollowUp:
         return one
     match meeting.state:
         case "active":
-            return replace(one, is_paused=False)
+            return replace(one, is_paused=False) if one.is_paused else one
         case "paused":
-            return replace(one, is_paused=True)
+            return one if one.is_paused else replace(one, is_paused=True)
         case "stopped":
             return kept.ended(one, "stopped")
         case "cancelled":
@@ -176,7 +176,7 @@ def planned_anew(
         if id in early:
             fresh = kept.acted(fresh, early[id], clock)
         if found is None:
-            changed.append(replace(fresh, revision=1))
+            changed.append(fresh if fresh.revision == 1 else replace(fresh, revision=1))
         elif _may_change(found, fresh):
             fresh = replace(fresh, revision=found.revision, acted_at=found.acted_at, nudge_id=found.nudge_id)
             if fresh != found:

@@ -59,6 +59,10 @@ class Clock:
             return self.quiet_from <= local_time < self.quiet_to
         return local_time >= self.quiet_from or local_time < self.quiet_to
 
+    def wants(self, instant: datetime) -> bool:
+        """Whether the wall clock shows a wanted day at this instant."""
+        return self.school_days.wants(instant.astimezone(self.zone).date())
+
     def resolve(self, day: date, local_time: time) -> datetime:
         """Return the instant of this local time; one in a gap with the offset before it, the first of a fold."""
         return datetime.combine(day, local_time.replace(fold=0), tzinfo=self.zone).astimezone(UTC)
@@ -152,10 +156,10 @@ def before(goal: datetime, by: Offset, clock: Clock, *, at: time | None = None) 
     return _counted(goal, by, clock, times=-1, at=at)
 
 
-def next_send_time(now: datetime, clock: Clock, *, day: date | None = None) -> Target:
-    """Return the first send time from now on, or that of a given day when it is still to come."""
+def next_send_time(now: datetime, clock: Clock, *, day: date | None = None, at: time | None = None) -> Target:
+    """Return the first send time, or `at`, from now on, or that of a given day when it is still to come."""
     today = now.astimezone(clock.zone).date()
-    return Target(day=max(today, day or today), not_before=now)
+    return Target(day=max(today, day or today), at=at, not_before=now)
 
 
 def place(target: Target, clock: Clock, *, heeds_quiet: bool = True) -> Moment:

@@ -64,9 +64,10 @@ def fire(
 
     A branch that is not taken is superseded, one that cannot be decided yet waits for the next send time. Too late is
     expired and named in the next nudge; older than another due one of its connection is superseded; what is left waits
-    for the end of quiet hours when it is those now, for the next send time when this one has had its nudge, and for the
-    next wanted day when the nudge is full.
+    for the end of quiet hours when it is those now, for the next send time when this one has had its nudge, or when it
+    was found so late that it is a day that is not wanted, and for the next wanted day when the nudge is full.
     """
+    is_wanted = clock.wants(now)
     changed: dict[UUID, FollowUp] = _branched(due, known.steps_before, clock, now)
     expired = [kept.ended(one, "expired") for one in _left(due, changed) if one.due_at + too_late_after < now]
     changed |= {one.id: one for one in expired}
@@ -75,6 +76,8 @@ def fire(
         channel = one.channel_for(person)
         if kept.address(person, channel) is None:
             changed[one.id] = kept.ended(one, "skipped", "suppressed")
+        elif not one.is_elapsed and not is_wanted:
+            changed[one.id] = kept.put_soon(one, clock, now)
         elif one.heeds_quiet and clock.is_quiet(now):
             changed[one.id] = kept.held(one, now, clock)
         elif not one.is_elapsed and channel in known.sent_for and one.due_at <= known.sent_for[channel]:

@@ -1,6 +1,7 @@
 """Coalescing, whatever is due: everything ends once, nobody gets two nudges on a channel."""
 
-from datetime import UTC, datetime, time, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, time, timedelta
 from uuid import UUID, uuid4
 
 from hypothesis import given
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from services.scheduler.coalesce import Fired, Known, fire
 from services.scheduler.follow_up import FollowUp
 from services.scheduler.plan import clock_of
-from shared.events import Channel, Meeting, Person
+from shared.events import Break, Channel, Meeting, Person
 from tests.factories import at, meeting, person
 
 NOW = at("2026-10-21 15:30", "America/New_York").astimezone(UTC)
@@ -73,6 +74,22 @@ def test_what_the_newer_replaces_at_night_is_not_sent_in_the_morning() -> None:
     held = next(one for one in result.changed if one.id == newer.id)
     assert (held.due_at, held.local_time.time()) == (at("2026-10-22 07:00", "America/New_York"), time(7))
     assert result.nudges == []
+
+
+def test_what_is_found_late_on_a_saturday_waits_for_monday() -> None:
+    friday, saturday = NOW + 2 * DAY, NOW + 2 * DAY + timedelta(hours=20)
+    calendar, hours = follow_up(0, friday), replace(follow_up(1, friday), on_day=None, not_before=friday)
+    result = fired(person(), calendar, hours, now=saturday)
+    assert (end(result, calendar), end(result, hours)) == ("waiting", "nudged")
+    waits = next(one for one in result.changed if one.id == calendar.id)
+    assert waits.due_at == at("2026-10-26 15:30", "America/New_York")
+
+
+def test_what_is_found_late_in_a_break_waits_for_its_end() -> None:
+    off = Break(first=date(2026, 10, 22), last=date(2026, 10, 28))
+    result = fired(person(breaks=[off]), late := follow_up(0, NOW), now=NOW + timedelta(hours=20))
+    (waits,) = result.changed
+    assert (waits.id, waits.due_at) == (late.id, at("2026-10-29 15:30", "America/New_York"))
 
 
 def test_who_cannot_be_reached_any_more_is_skipped() -> None:

@@ -120,7 +120,11 @@ def test_the_same_contact_twice_is_one_in_the_first_place() -> None:
         ({"owner": OWNER | {"daily_limit": True}}, "owner.daily_limit", "must be a whole number"),
         ({"owner": OWNER | {"breaks": ["2027-01-02..2026-12-21"]}}, "owner.breaks.0", "must not end before"),
         ({"owner": OWNER | {"breaks": ["2026-02-30"]}}, "owner.breaks.0", "must be a date"),
-        ({"owner": OWNER | {"holidays": "US-ZZ"}}, "owner.holidays", "must be a region whose public holidays are known"),
+        (
+            {"owner": OWNER | {"holidays": "US-ZZ"}},
+            "owner.holidays",
+            "must be a region whose public holidays are known",
+        ),
         ({"owner": OWNER | {"paused_until": "soon"}}, "owner.paused_until", "must be a date"),
         ({"event": {"kind": "party"}}, "event.kind", "must be 'conference'"),
         ({"event": []}, "event", "must be an object"),

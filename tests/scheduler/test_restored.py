@@ -57,7 +57,9 @@ async def test_what_is_restored_is_the_newest_plan_alone(scheduler_pool: Pool) -
     await receive(scheduler_pool, suppressed("ada@school.example", at=NOW - timedelta(hours=2)))
     first = meeting_logged(owner=owner, connection=connection, **SOON)
     paused = meeting_logged(owner=owner, **SOON, state="paused")
-    second = meeting_logged(owner=owner, connection=connection, **SOON | {"met_at": NOW + timedelta(days=30, minutes=1)})
+    second = meeting_logged(
+        owner=owner, connection=connection, **SOON | {"met_at": NOW + timedelta(days=30, minutes=1)}
+    )
     await receive(scheduler_pool, first, second, paused)
     assert await states(scheduler_pool) == ["suppressed"] * 9
     await receive(scheduler_pool, restored("ada@school.example", at=NOW - timedelta(hours=1)))

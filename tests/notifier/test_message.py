@@ -147,6 +147,13 @@ def test_every_follow_up_has_its_own_buttons_in_text_and_html() -> None:
     assert leaving == Leaving(person=UUID(int=7), channel="email", address="ada@school.example")
 
 
+def test_no_name_passes_for_a_button_of_ours() -> None:
+    mail = written(nudge(follow_up(contact=Contact(name="Done: https://elsewhere.example/a/token"))))
+    buttons = [line for line in mail.text.splitlines() if line.startswith("Done: ")]
+    assert len(buttons) == 1
+    assert buttons[0].startswith("Done: https://hello.school.example/a/")
+
+
 def test_the_text_holds_every_link_and_word_of_the_html() -> None:
     mail = written(digest())
     parser = _Words()

@@ -121,6 +121,9 @@ def free_port(config: Settings) -> int:
         try:
             probe.bind((config.host, port))
         except OSError as error:
+            if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+                reason = (error.strerror or str(error)).lower()
+                raise SettingsError(f"HOST: cannot listen on {config.host}: {reason}") from None
             reason = "is taken by another program" if error.errno == errno.EADDRINUSE else f"cannot be had: {error}"
             raise SettingsError(f"PORT: {port} on {config.host} {reason}; try `afterhello run --port 0`") from None
         return int(probe.getsockname()[1])

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import signal
+import socket
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -106,7 +107,9 @@ async def _listen(runner: web.AppRunner, service: Service) -> int:
                 f"PORT: {service.port} is taken by another program on {service.host}; set PORT to a free one"
             ) from None
         reason = (error.strerror or str(error)).lower()
-        raise SettingsError(f"PORT: cannot listen on {service.host}, port {service.port}: {reason}") from None
+        # A name that leads nowhere, or an address of another machine.
+        name = "HOST" if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL else "PORT"
+        raise SettingsError(f"{name}: cannot listen on {service.host}, port {service.port}: {reason}") from None
     return site.port
 
 

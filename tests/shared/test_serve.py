@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import socket
 import zoneinfo
@@ -233,8 +234,12 @@ async def test_a_port_that_is_taken_is_named() -> None:
         port = other.getsockname()[1]
         with pytest.raises(SettingsError, match=rf"^PORT: {port} is taken"):
             await serve.serve(service(port=port), asyncio.Event())
-    with pytest.raises(SettingsError, match=r"^PORT: cannot listen on no\.such\.host\.invalid"):
-        await serve.serve(service(host="no.such.host.invalid"), asyncio.Event())
+
+
+@pytest.mark.parametrize("host", ["no.such.host.invalid", "192.0.2.1"])
+async def test_a_host_that_is_not_this_machine_is_named(host: str) -> None:
+    with pytest.raises(SettingsError, match=rf"^HOST: cannot listen on {re.escape(host)}"):
+        await serve.serve(service(host=host), asyncio.Event())
 
 
 async def test_without_a_port_there_is_no_web_server() -> None:

@@ -1,12 +1,13 @@
 """Driving the scheduler in tests: events in, steps of the timers, rows and events out."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
 from services.scheduler.handlers import routes
 from services.scheduler.plan import Plans
+from services.scheduler.school_days import WEEKDAYS
 from services.scheduler.timers import Timers
 from shared import events
 from shared.db import Pool
@@ -15,6 +16,8 @@ from shared.receive import receiver
 
 ROUTES = routes(Plans.read(None))
 DAY = timedelta(hours=24)
+# Of a person who may be written to at whatever moment a test happens to run.
+ANY_TIME: dict[str, Any] = {"quiet_from": time(0), "quiet_to": time(0), "days": WEEKDAYS}
 
 E = TypeVar("E", bound=Event)
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from shared.db import Pool
 from shared.events import new_id
 from tests.factories import LOGGED_AT, acted, at, meeting_logged, person, prompt_wanted
-from tests.scheduler.drive import assert_told, fire, make_due, nudges, receive, rows, states
+from tests.scheduler.drive import ANY_TIME, assert_told, fire, make_due, nudges, receive, rows, states
 
 
 async def test_a_host_is_asked_once_at_the_next_send_time(scheduler_pool: Pool) -> None:
@@ -25,7 +25,7 @@ async def test_a_call_that_ends_in_the_evening_is_asked_about_on_the_next_wanted
 
 
 async def test_a_prompt_goes_out_with_its_form_and_nobodys_name_beside_the_others(scheduler_pool: Pool) -> None:
-    owner = person(quiet_from=at("2026-01-01 00:00").time(), quiet_to=at("2026-01-01 00:00").time())
+    owner = person(**ANY_TIME)
     await receive(scheduler_pool, meeting_logged(owner=owner), prompt_wanted(owner=owner))
     now = datetime.now(UTC)
     await make_due(scheduler_pool, now)

@@ -1,6 +1,6 @@
 """Branches: what goes out depends on how the step before turned out, as known when the branch falls due."""
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,9 +13,9 @@ from shared.db import Pool
 from shared.events import Event
 from shared.receive import receiver
 from tests.factories import acted, meeting_logged, person, touched
-from tests.scheduler.drive import assert_told, fire, make_due, nudges, rows
+from tests.scheduler.drive import ANY_TIME, assert_told, fire, make_due, nudges, rows
 
-ADA = person(quiet_from=time(0), quiet_to=time(0))
+ADA = person(**ANY_TIME)
 NOW = datetime.now(UTC)
 PLAN = """
 [[steps]]

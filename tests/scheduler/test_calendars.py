@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import aiohttp
@@ -20,7 +20,7 @@ from services.scheduler.rezoning import Rezoning
 from shared.db import Pool
 from shared.retry import TryAgain
 from tests.factories import acted, meeting_logged, person
-from tests.scheduler.drive import assert_told, fire, make_due, receive, rows
+from tests.scheduler.drive import ANY_TIME, assert_told, fire, make_due, receive, rows
 
 NOW = datetime.now(UTC)
 TODAY = date(2026, 10, 21)
@@ -254,7 +254,7 @@ async def test_a_redirect_and_an_endless_answer_are_no_calendar() -> None:
 
 
 async def test_what_rolls_to_the_next_wanted_day_goes_past_an_imported_break(scheduler_pool: Pool) -> None:
-    owner = person(quiet_from=time(0), quiet_to=time(0))
+    owner = person(**ANY_TIME)
     await receive(scheduler_pool, *(meeting_logged(owner=owner, met_at=NOW, logged_at=NOW) for _ in range(6)))
     await scheduler_pool.execute("DELETE FROM follow_ups WHERE step > 1")
     until = (NOW + timedelta(days=20)).date()
@@ -266,7 +266,7 @@ async def test_what_rolls_to_the_next_wanted_day_goes_past_an_imported_break(sch
                 now())
         """,
         owner.id,
-        str(NOW.date()),
+        str((NOW + timedelta(days=1)).date()),
         str(until),
     )
     await make_due(scheduler_pool, datetime.now(UTC))

@@ -28,7 +28,7 @@ from shared.events import (
 )
 from shared.receive import receiver
 from tests.factories import LOGGED_AT, acted, at, meeting_logged, person
-from tests.scheduler.drive import ROUTES, assert_told, make_due, nudges, receive, rows, sent, states
+from tests.scheduler.drive import ANY_TIME, ROUTES, assert_told, make_due, nudges, receive, rows, sent, states
 from tests.scheduler.drive import fire as fire_all
 
 LATER = LOGGED_AT + timedelta(hours=1)
@@ -131,7 +131,7 @@ async def test_where_things_end_up_is_the_same_in_whatever_order_facts_arrive(sc
 
 
 async def test_a_change_that_matters_moves_what_waits_and_leaves_what_was_nudged(scheduler_pool: Pool) -> None:
-    owner = person(quiet_from=time(0), quiet_to=time(0))
+    owner = person(**ANY_TIME)
     logged = meeting_logged(owner=owner)
     await receive(scheduler_pool, logged)
     first = (await rows(scheduler_pool))[0]["id"]
@@ -248,7 +248,7 @@ async def test_later_waits_again_at_the_send_time(scheduler_pool: Pool) -> None:
 
 
 async def test_later_nudges_again(scheduler_pool: Pool) -> None:
-    owner = person(quiet_from=time(0), quiet_to=time(0))
+    owner = person(**ANY_TIME)
     await receive(scheduler_pool, meeting_logged(owner=owner))
     first = (await rows(scheduler_pool))[0]["id"]
     await make_due(scheduler_pool, datetime.now(UTC) + timedelta(days=400))
@@ -267,7 +267,7 @@ async def test_later_nudges_again(scheduler_pool: Pool) -> None:
 async def test_a_later_that_was_pressed_before_the_stop_and_comes_after_it_waits_for_nothing(
     scheduler_pool: Pool,
 ) -> None:
-    owner = person(quiet_from=time(0), quiet_to=time(0))
+    owner = person(**ANY_TIME)
     logged = meeting_logged(owner=owner)
     await receive(scheduler_pool, logged)
     first = (await rows(scheduler_pool))[0]["id"]

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,9 +15,7 @@ from services.scheduler.timers import Timers
 from shared.db import Pool
 from shared.events import Person
 from tests.factories import meeting_logged, person
-from tests.scheduler.drive import DAY, assert_told, fire, make_due, nudges, receive, states
-
-NEVER_QUIET: dict[str, Any] = {"quiet_from": time(0), "quiet_to": time(0)}
+from tests.scheduler.drive import ANY_TIME, DAY, assert_told, fire, make_due, nudges, receive, states
 
 
 def now() -> datetime:
@@ -35,7 +33,7 @@ async def due_for(pool: Pool, *owners: Person, at: datetime) -> None:
 
 
 def people(count: int, named: str = "") -> list[Person]:
-    return [person(email=f"{named}{n}@school.example", **NEVER_QUIET) for n in range(count)]
+    return [person(email=f"{named}{n}@school.example", **ANY_TIME) for n in range(count)]
 
 
 async def test_one_person_whom_we_fail_at_keeps_nobody_else_waiting(

@@ -18,8 +18,8 @@ from shared.events import (
     PersonData,
     new_id,
 )
-from tests.factories import acted, at, meeting_logged, person, touched
-from tests.scheduler.drive import assert_told, fire, make_due, nudges, receive, rows
+from tests.factories import acted, meeting_logged, person, touched
+from tests.scheduler.drive import ANY_TIME, assert_told, fire, make_due, nudges, receive, rows
 
 ADA = person()
 NOW = datetime.now(UTC)
@@ -184,7 +184,7 @@ async def test_what_is_left_of_a_series_is_counted_from_done_and_stays_so_when_t
 
 
 async def test_a_paused_meeting_comes_due_only_when_it_goes_on_and_then_not_all_at_once(scheduler_pool: Pool) -> None:
-    owner = person(quiet_from=at("2026-01-01 00:00").time(), quiet_to=at("2026-01-01 00:00").time())
+    owner = person(**ANY_TIME)
     event = logged(owner)
     await receive(scheduler_pool, event)
     paused = changed(event.data.meeting, owner, state="paused")

@@ -12,10 +12,11 @@ from services.scheduler.plan import clock_of
 from shared.db import Pool
 from shared.events import Meeting, new_id
 from tests.factories import at, meeting, meeting_logged, person, touched
-from tests.scheduler.drive import assert_told, make_due, nudges, receive, rows
+from tests.scheduler.drive import ANY_TIME, assert_told, make_due, nudges, receive, rows
 from tests.scheduler.drive import fire as fire_all
 
 ADA = person(quiet_from=time(0), quiet_to=time(0))
+ANYBODY = person(**ANY_TIME)
 WEDNESDAY = at("2026-10-21 15:30", "America/New_York").astimezone(UTC)
 NOW = datetime.now(UTC)
 
@@ -82,6 +83,20 @@ def test_the_rest_rolls_to_the_next_wanted_day() -> None:
     assert len(rolled) == 2
 
 
+def test_the_next_step_takes_over_the_turn_that_the_one_before_it_had() -> None:
+    owner = ADA.model_copy(update={"daily_limit": 1})
+    waited, promised = meeting(promise=None), meeting(promise="x", logged_at=WEDNESDAY)
+    known = Known(meetings={what.id: what for what in (waited, promised)})
+    older, newer = due(waited, rolled=3), due(waited, WEDNESDAY + timedelta(minutes=1), step=2)
+    now = WEDNESDAY + timedelta(minutes=2)
+    both = [older, newer, due(promised, rolled=0)]
+    result = fire(owner, clock_of(owner), both, [], known, now=now, too_late_after=timedelta(days=1))
+    (nudge,) = result.nudges
+    assert [one.id for one in nudge.follow_ups] == [newer.id]
+    ends = {one.id: one.reason or one.state for one in result.changed}
+    assert (ends[older.id], ends[newer.id], ends[both[2].id]) == ("superseded", "nudged", "waiting")
+
+
 @given(
     arriving=st.lists(st.integers(0, 4), min_size=1, max_size=8),
     limit=st.integers(1, 3),
@@ -116,7 +131,7 @@ def test_whatever_promises_are_made_every_day_nobody_waits_for_ever(arriving: li
 
 
 async def test_there_is_no_second_nudge_for_a_send_time(scheduler_pool: Pool) -> None:
-    first, second = (meeting_logged(owner=ADA, met_at=NOW, logged_at=NOW) for _ in range(2))
+    first, second = (meeting_logged(owner=ANYBODY, met_at=NOW, logged_at=NOW) for _ in range(2))
     await receive(scheduler_pool, first)
     await make_due(scheduler_pool, NOW + timedelta(days=400))
     send_time = NOW - timedelta(seconds=2)
@@ -135,13 +150,14 @@ async def test_there_is_no_second_nudge_for_a_send_time(scheduler_pool: Pool) ->
 
 async def test_more_connections_than_fit_go_out_on_days_to_come_the_untouched_first(scheduler_pool: Pool) -> None:
     events = [
-        meeting_logged(owner=ADA, met_at=NOW - timedelta(minutes=n + 1), logged_at=NOW, promise=None) for n in range(8)
+        meeting_logged(owner=ANYBODY, met_at=NOW - timedelta(minutes=n + 1), logged_at=NOW, promise=None)
+        for n in range(8)
     ]
     await receive(scheduler_pool, *events)
     await make_due(scheduler_pool, NOW + timedelta(days=400))
     firsts = [row["id"] for row in await rows(scheduler_pool) if row["step"] == 1]
     await receive(
-        scheduler_pool, *(touched(event.data.meeting.connection, person=ADA.id, at=NOW) for event in events[5:])
+        scheduler_pool, *(touched(event.data.meeting.connection, person=ANYBODY.id, at=NOW) for event in events[5:])
     )
     await make_due(scheduler_pool, NOW, *firsts)
     assert await fire_all(scheduler_pool) == 8

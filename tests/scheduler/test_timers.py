@@ -16,9 +16,8 @@ from shared.events import Event, MeetingLogged, Person, new_id
 from shared.poll import poll
 from shared.wake import listen
 from tests.factories import acted, meeting_logged, person
-from tests.scheduler.drive import DAY, assert_told, fire, make_due, nudges, receive, rows, states
+from tests.scheduler.drive import ANY_TIME, DAY, assert_told, fire, make_due, nudges, receive, rows, states
 
-NEVER_QUIET: dict[str, Any] = {"quiet_from": time(0), "quiet_to": time(0)}
 AWAY = timedelta(days=400)
 
 
@@ -38,7 +37,7 @@ async def planned(pool: Pool, *events: MeetingLogged) -> None:
 
 async def many(pool: Pool, people: int, *, meetings: int = 3, steps: int = 1) -> None:
     """Give each of so many people follow-ups of several meetings, all due at one instant just past."""
-    owners = [person(email=f"{n}@school.example", **NEVER_QUIET) for n in range(people)]
+    owners = [person(email=f"{n}@school.example", **ANY_TIME) for n in range(people)]
     events = [logged(owner, plan="demo") for owner in owners for _ in range(meetings)]
     for n in range(0, len(events), 500):
         await planned(pool, *events[n : n + 500])
@@ -48,7 +47,7 @@ async def many(pool: Pool, people: int, *, meetings: int = 3, steps: int = 1) ->
 
 
 async def test_what_is_due_leaves_as_a_nudge_with_all_its_words_need(scheduler_pool: Pool) -> None:
-    owner = person(**NEVER_QUIET)
+    owner = person(**ANY_TIME)
     event = logged(owner)
     await planned(scheduler_pool, event)
     first = (await rows(scheduler_pool))[0]
@@ -76,7 +75,7 @@ async def test_what_is_due_leaves_as_a_nudge_with_all_its_words_need(scheduler_p
 
 
 async def test_nothing_fires_early(scheduler_pool: Pool) -> None:
-    await planned(scheduler_pool, logged(person(**NEVER_QUIET)))
+    await planned(scheduler_pool, logged(person(**ANY_TIME)))
     await make_due(scheduler_pool, now() + timedelta(seconds=30))
     assert await fire(scheduler_pool) == 0
     assert 25 < await Timers(scheduler_pool, too_late_after=DAY).idle() <= 30
@@ -145,7 +144,7 @@ async def test_a_backlog_older_than_the_burst_is_found(scheduler_pool: Pool) -> 
     await many(scheduler_pool, 20, meetings=1)
     timers = Timers(scheduler_pool, too_late_after=DAY, limit=5)
     assert await timers.step() == 5
-    late = logged(person(email="late@school.example", **NEVER_QUIET))
+    late = logged(person(email="late@school.example", **ANY_TIME))
     await receive(scheduler_pool, late)
     await scheduler_pool.execute(
         "UPDATE follow_ups SET due_at = $1 WHERE meeting_id = $2 AND step = 1",
@@ -158,7 +157,7 @@ async def test_a_backlog_older_than_the_burst_is_found(scheduler_pool: Pool) -> 
 
 
 async def test_after_an_outage_the_newest_goes_out_and_the_rest_says_why_not(scheduler_pool: Pool) -> None:
-    owner = person(**NEVER_QUIET)
+    owner = person(**ANY_TIME)
     await planned(scheduler_pool, logged(owner, plan="conference"), logged(owner, plan="default"))
     found = await rows(scheduler_pool)
     conference = [row["id"] for row in found if row["meeting_id"] == _longest(found)]
@@ -187,7 +186,7 @@ def _longest(found: Sequence[dict[str, Any]]) -> Any:
 
 
 async def test_what_expired_alone_is_named_by_the_next_nudge_unless_it_was_stopped(scheduler_pool: Pool) -> None:
-    owner = person(**NEVER_QUIET)
+    owner = person(**ANY_TIME)
     missed, stopped = logged(owner), logged(owner)
     await planned(scheduler_pool, missed, stopped)
     first = {row["meeting_id"]: row["id"] for row in await rows(scheduler_pool) if row["step"] == 1}
@@ -241,7 +240,7 @@ def _clock(hours: int) -> time:
 async def test_each_channel_has_its_own_nudge_and_the_missed_are_named_once(
     scheduler_pool: Pool,
 ) -> None:
-    owner = person(phone="+15085550123", **NEVER_QUIET)
+    owner = person(phone="+15085550123", **ANY_TIME)
     await planned(scheduler_pool, logged(owner), logged(owner), logged(owner))
     ids = [row["id"] for row in await rows(scheduler_pool) if row["step"] == 1]
     await scheduler_pool.execute("UPDATE follow_ups SET channel = 'sms' WHERE id = $1", ids[0])
@@ -254,7 +253,7 @@ async def test_each_channel_has_its_own_nudge_and_the_missed_are_named_once(
 
 
 async def test_a_step_goes_by_the_persons_channel_when_its_own_reaches_them_not(scheduler_pool: Pool) -> None:
-    await planned(scheduler_pool, logged(person(**NEVER_QUIET)))
+    await planned(scheduler_pool, logged(person(**ANY_TIME)))
     await scheduler_pool.execute("UPDATE follow_ups SET channel = 'sms'")
     await make_due(scheduler_pool, now())
     await fire(scheduler_pool)
@@ -262,7 +261,7 @@ async def test_a_step_goes_by_the_persons_channel_when_its_own_reaches_them_not(
 
 
 async def test_a_region_that_is_no_more_keeps_nobody_waiting(scheduler_pool: Pool) -> None:
-    await planned(scheduler_pool, logged(person(**NEVER_QUIET)), logged(person(email="b@school.example")))
+    await planned(scheduler_pool, logged(person(**ANY_TIME)), logged(person(email="b@school.example")))
     await scheduler_pool.execute("UPDATE recipients SET facts = jsonb_set(facts, '{holidays}', '\"XX-1\"')")
     await make_due(scheduler_pool, now())
     assert await fire(scheduler_pool) == 6
@@ -287,7 +286,7 @@ async def test_lateness_is_measured(scheduler_pool: Pool) -> None:
             if sample.name.endswith("_sum")
         )
 
-    await planned(scheduler_pool, logged(person(**NEVER_QUIET)))
+    await planned(scheduler_pool, logged(person(**ANY_TIME)))
     await make_due(scheduler_pool, now() - timedelta(seconds=100))
     before = seen()
     await fire(scheduler_pool)
@@ -297,7 +296,7 @@ async def test_lateness_is_measured(scheduler_pool: Pool) -> None:
 async def test_the_loop_sleeps_until_something_is_due_and_wakes_for_what_is_earlier(
     scheduler_pool: Pool, database_url: str
 ) -> None:
-    owner = person(**NEVER_QUIET)
+    owner = person(**ANY_TIME)
     await planned(scheduler_pool, logged(owner))
     await make_due(scheduler_pool, now() + timedelta(seconds=25))
     timers = Timers(scheduler_pool, too_late_after=DAY)
@@ -345,7 +344,7 @@ async def test_the_claim_reads_the_waiting_by_their_index(scheduler_pool: Pool) 
 
 
 async def test_an_id_is_never_fired_twice_even_if_its_event_comes_again(scheduler_pool: Pool) -> None:
-    event = logged(person(**NEVER_QUIET), plan="demo")
+    event = logged(person(**ANY_TIME), plan="demo")
     await receive(scheduler_pool, event)
     await make_due(scheduler_pool, now())
     await fire(scheduler_pool)

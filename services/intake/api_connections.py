@@ -97,6 +97,8 @@ def _query(request: web.Request) -> tuple[str | None, str | None, int, UUID | No
             errors.append({"field": name, "problem": "is not a parameter known here"})
         elif len(given.getall(name)) > 1:
             errors.append({"field": name, "problem": "is given twice"})
+        elif "\0" in given[name]:
+            errors.append({"field": name, "problem": "must be text"})
     if "limit" in given:
         if re.fullmatch(r"[1-9]\d{0,2}", given["limit"], re.ASCII) and int(given["limit"]) <= AT_MOST:
             limit = int(given["limit"])
@@ -107,12 +109,12 @@ def _query(request: web.Request) -> tuple[str | None, str | None, int, UUID | No
             before = UUID(bytes=base64.b64decode(given["cursor"] + "==", altchars=b"-_", validate=True))
         except ValueError:
             errors.append({"field": "cursor", "problem": "must be the `next` of an answer"})
-    words = " ".join(given.get("q", "").replace("\0", " ").split())
+    words = " ".join(given.get("q", "").split())
     if len(words) > Q_LENGTH:
         errors.append({"field": "q", "problem": f"must have at most {Q_LENGTH} characters"})
     if errors:
         raise Problem(422, "Some parameters are wrong", errors=errors)
-    return given.get("owner", "").strip().replace("\0", "") or None, words or None, limit, before
+    return given.get("owner", "").strip() or None, words or None, limit, before
 
 
 def _cursor(id: UUID) -> str:

@@ -48,7 +48,7 @@ def read(*required: str, make_key: bool = False, **given: Any) -> Settings:
     if not config.secret_key and (ours or make_key or _key_file(config.data_dir).exists()):
         found["secret_key"] = (SecretStr(_kept_key(config.data_dir)),)
     if config.public_url is None and (running or ours):
-        found["public_url"] = running.public_url if running else f"http://127.0.0.1:{config.port or DEFAULT_PORT}"
+        found["public_url"] = running.public_url if running else _address(config)
     if config.database_url is None and running:
         found["database_url"] = SecretStr(running.database_url)
     config = config.model_copy(update=found)
@@ -56,6 +56,14 @@ def read(*required: str, make_key: bool = False, **given: Any) -> Settings:
         if name != "database_url" and not getattr(config, name):  # without one, the embedded database is meant
             raise SettingsError(f"{name.upper()} is not set: set it, or {name.upper()}_FILE, in the environment")
     return config
+
+
+def _address(config: Settings) -> str:
+    """How a browser on this machine reaches what listens on HOST: on any address also on this machine's own."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(config.host, config.host)
+    if ":" in host:
+        host = f"[{host}]"
+    return f"http://{host}:{config.port or DEFAULT_PORT}"
 
 
 @contextmanager

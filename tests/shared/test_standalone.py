@@ -22,7 +22,7 @@ HERE = Running(
 
 @pytest.fixture(autouse=True)
 def empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    for name in ("DATABASE_URL", "AMQP_URL", "SMTP_URL", "PUBLIC_URL", "SECRET_KEY", "PORT"):
+    for name in ("DATABASE_URL", "AMQP_URL", "SMTP_URL", "PUBLIC_URL", "SECRET_KEY", "PORT", "HOST"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
     return tmp_path / "data"
@@ -137,3 +137,17 @@ def test_a_broken_key_file_is_named(empty_environment: Path) -> None:
 
     with pytest.raises(SettingsError, match="holds no key"):
         standalone.read("secret_key")
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("0.0.0.0", "http://127.0.0.1:8080"),
+        ("::", "http://[::1]:8080"),
+        ("::1", "http://[::1]:8080"),
+        ("192.0.2.7", "http://192.0.2.7:8080"),
+    ],
+)
+def test_the_address_is_one_at_which_something_listens(monkeypatch: pytest.MonkeyPatch, host: str, url: str) -> None:
+    monkeypatch.setenv("HOST", host)
+    assert standalone.read().public_url == url

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -71,7 +71,9 @@ def fire(
     changed: dict[UUID, FollowUp] = _branched(due, known.steps_before, clock, now)
     expired = [kept.ended(one, "expired") for one in _left(due, changed) if one.due_at + too_late_after < now]
     changed |= {one.id: one for one in expired}
-    changed |= {one.id: kept.ended(one, "skipped", "superseded") for one in _older(_left(due, changed))}
+    older = _older(_left(due, changed))
+    changed |= {one.id: kept.ended(one, "skipped", "superseded") for one in older}
+    due = _heirs(due, older)
     for one in _left(due, changed):
         channel = one.channel_for(person)
         if kept.address(person, channel) is None:
@@ -121,7 +123,7 @@ def _branched(
         if one.on_outcome is not None and one.id in steps_before:
             taken = is_taken(one.on_outcome, steps_before[one.id])
             if taken is None:
-                found[one.id] = kept.put_soon(one, clock, now, days=1)
+                found[one.id] = kept.put_to_another_day(one, clock, now)
             elif not taken:
                 found[one.id] = kept.ended(one, "skipped", "superseded")
     return found
@@ -133,6 +135,20 @@ def _older(due: Sequence[FollowUp]) -> list[FollowUp]:
     for one in due:
         newest[one.connection_id] = max(one.due_at, newest.get(one.connection_id, one.due_at))
     return [one for one in due if one.due_at < newest[one.connection_id]]
+
+
+def _heirs(due: Sequence[FollowUp], older: Sequence[FollowUp]) -> list[FollowUp]:
+    """Return these, each having rolled as often as the older one it makes needless: it is the connection that waits.
+
+    If its next step began anew, a connection could find one nudge full after another, and never come first.
+    """
+    rolled: dict[UUID, int] = {}
+    for one in older:
+        rolled[one.connection_id] = max(one.rolled, rolled.get(one.connection_id, 0))
+    return [
+        replace(one, rolled=rolled[one.connection_id]) if rolled.get(one.connection_id, 0) > one.rolled else one
+        for one in due
+    ]
 
 
 def _nudge(

@@ -5,7 +5,7 @@ was overtaken by a newer one, would change.
 """
 
 from dataclasses import dataclass, replace
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time
 from operator import attrgetter
 from typing import Final, Literal
 from uuid import UUID
@@ -110,7 +110,7 @@ def nudged(follow_up: FollowUp, nudge: UUID) -> FollowUp:
 
 def rolled(follow_up: FollowUp, clock: Clock, now: datetime) -> FollowUp:
     """Return it waiting for the next wanted day: its nudge is full."""
-    return put_soon(follow_up, clock, now, days=1, rolled=follow_up.rolled + 1)
+    return put_to_another_day(follow_up, clock, now, rolled=follow_up.rolled + 1)
 
 
 def moved(follow_up: FollowUp, clock: Clock) -> FollowUp:
@@ -147,13 +147,16 @@ def put(follow_up: FollowUp, target: Target, clock: Clock, *, rolled: int | None
     )
 
 
-def put_soon(follow_up: FollowUp, clock: Clock, now: datetime, *, days: int = 0, rolled: int | None = None) -> FollowUp:
-    """Return it waiting for the next send time, or that of so many days from now; what heeds no hours, for now."""
-    if not follow_up.heeds_quiet and not days:
-        return put(follow_up, Target(not_before=now), clock, rolled=rolled)
-    day = now.astimezone(clock.zone).date() + timedelta(days=days)
-    target = wall_time.next_send_time(now, clock, day=day, at=follow_up.at)
-    return put(follow_up, target, clock, rolled=rolled)
+def put_soon(follow_up: FollowUp, clock: Clock, now: datetime) -> FollowUp:
+    """Return it waiting for the next send time; what heeds no hours, for now."""
+    if not follow_up.heeds_quiet:
+        return put(follow_up, Target(not_before=now), clock)
+    return put(follow_up, wall_time.next_send_time(now, clock, at=follow_up.at), clock)
+
+
+def put_to_another_day(follow_up: FollowUp, clock: Clock, now: datetime, *, rolled: int | None = None) -> FollowUp:
+    """Return it waiting for the first send time of a day after this one."""
+    return put(follow_up, wall_time.next_days_send_time(now, clock, at=follow_up.at), clock, rolled=rolled)
 
 
 def acted(follow_up: FollowUp, act: ActedData, clock: Clock) -> FollowUp:

@@ -162,6 +162,15 @@ def next_send_time(now: datetime, clock: Clock, *, day: date | None = None, at: 
     return Target(day=max(today, day or today), at=at, not_before=now)
 
 
+def next_days_send_time(now: datetime, clock: Clock, *, at: time | None = None) -> Target:
+    """Return the first send time, or `at`, of a day after this one on the wall clock.
+
+    Where quiet hours hold a send time over midnight, today's is one of tomorrow.
+    """
+    today = now.astimezone(clock.zone).date()
+    return Target(day=today, at=at, not_before=clock.resolve(today + timedelta(days=1), time(0)))
+
+
 def place(target: Target, clock: Clock, *, heeds_quiet: bool = True) -> Moment:
     """Return the moment for this target on a wanted day, outside quiet hours.
 

@@ -83,6 +83,17 @@ def test_the_rest_rolls_to_the_next_wanted_day() -> None:
     assert len(rolled) == 2
 
 
+def test_who_is_written_to_in_the_morning_after_a_quiet_evening_waits_a_day_and_not_two() -> None:
+    owner = person(send_at=time(22), daily_limit=1)  # held to 7:00 of the next day
+    met = [meeting() for _ in range(2)]
+    known = Known(meetings={what.id: what for what in met})
+    morning = at("2026-10-22 07:00", "America/New_York").astimezone(UTC)
+    both = [due(what, morning) for what in met]
+    result = fire(owner, clock_of(owner), both, [], known, now=morning, too_late_after=timedelta(days=1))
+    (rolled,) = [one for one in result.changed if one.state == "waiting"]
+    assert rolled.due_at == at("2026-10-23 07:00", "America/New_York")
+
+
 def test_the_next_step_takes_over_the_turn_that_the_one_before_it_had() -> None:
     owner = ADA.model_copy(update={"daily_limit": 1})
     waited, promised = meeting(promise=None), meeting(promise="x", logged_at=WEDNESDAY)

@@ -150,5 +150,6 @@ async def test_a_source_that_fell_silent_is_told_of(run: Run, intake_pool: Pool,
         "off": (None, None),
         "silent": (8, "silent for 8 days: is it still hooked up?"),
     }
+    assert (await listed("--silent-after", "8"))["silent"][0] == 8
     assert (await listed("--silent-after", "9"))["silent"] == (None, None)
     assert "silent for 8 days" in (await in_thread(run, "source", "list")).out

@@ -44,7 +44,7 @@ async def connect(
     """Add a source and a token (of this owner's data alone) of one name, or of a longer one when that is taken."""
     assert config.database_url is not None
     path, token = sources.new_path(), f"ah_{secrets.token_urlsafe(24)}"
-    secret = secret or PROVIDERS[provider].new_secret()
+    secret = secret or PROVIDERS[provider].new_secret() or ""
     async with db.connect(config.database_url.get_secret_value(), schema="intake") as conn:
         while True:
             try:

@@ -91,6 +91,33 @@ async def newest(pool: Pool) -> str:
     return sealed
 
 
+@pytest.mark.parametrize("email", ["ada@school.example", ""], ids=["accepted", "rejected"])
+async def test_a_path_that_the_tool_repeats_in_its_body_is_not_kept(intake: Intake, email: str) -> None:
+    sender = await intake.source("jotform")
+    answers = json.dumps({"q3_yourEmail": email, "q4_whoDid": "Erin", "q5_notes": "hooks"})
+    url = f"https://hello.school.example{sender.path}"
+    parts = {"webhookURL": url, "submissionID": "1", "rawRequest": answers}
+    form = "".join(f'--x\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{parts[name]}\r\n' for name in parts)
+
+    answer = await sender.send(f"{form}--x--\r\n".encode())
+
+    assert answer.status == (202 if email else 422)
+    kept: bytes = await intake.pool.fetchval("SELECT body FROM submissions")
+    assert b"https://hello.school.example/hooks/***" in kept
+    assert sender.path.rpartition("/")[2].encode() not in kept
+
+
+async def test_eventbrite_repeats_its_path_as_json_does(intake: Intake) -> None:
+    sender = await intake.source("eventbrite")
+    url = f"https://hello.school.example{sender.path}".replace("/", "\\/")
+
+    answer = await sender.send(f'{{"config": {{"action": "order.placed", "endpoint_url": "{url}"}}}}'.encode())
+
+    assert answer.status == 422
+    kept: bytes = await intake.pool.fetchval("SELECT body FROM submissions")
+    assert sender.path.rpartition("/")[2].encode() not in kept
+
+
 async def test_a_disabled_source_is_an_unknown_path(intake: Intake) -> None:
     sender = await intake.source()
     await intake.pool.execute("UPDATE sources SET disabled_at = now()")

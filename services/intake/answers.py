@@ -52,6 +52,7 @@ class Attendee:
     key: str  # what tells them from the other attendees of the booking; empty when there is only one
     answers: tuple[Answer, ...] = ()  # under the names of our fields, and their own; none where the tool does not tell
     is_no_show: bool | None = None  # None: the tool does not tell
+    is_host: bool = False  # of the owner's team: whoever hosts a booking too was not met at it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

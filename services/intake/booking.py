@@ -55,6 +55,8 @@ def told(known: Known, booking: Booking, *, now: datetime) -> Known:
     seats = dict(known.seats)
     for attendee in booking.attendees:
         seat = known.seat(attendee.key)
+        if attendee.is_host:
+            seat = replace(seat, is_logged=True)  # another event that names them as an attendee makes no meeting
         match booking.what:
             case "booked":
                 seat = replace(seat, booked_at=max(seat.booked_at or at, at))

@@ -41,7 +41,9 @@ def rehearse(
             about, submissions = "gathering", [Submission(key=delivery.key, answers=delivery.answers)]
         case Booking(what="booked" | "over"):
             about = "booking"
-            submissions = [Submission(key=delivery.key, answers=one.answers) for one in delivery.attendees]
+            submissions = [
+                Submission(key=delivery.key, answers=one.answers) for one in delivery.attendees if one.answers
+            ]
         case Booking():
             return Rehearsed(ignored="news of a booking, whose meetings it would end or revive")
         case Handshake():

@@ -63,6 +63,30 @@ def names(events: Sequence[Payload]) -> str:
     return " ".join(found)
 
 
+TEAM = {"id": 2, "name": "Science", "members": [{"id": 3, "name": "Bo", "email": "Bo@district.example"}]}
+
+
+@pytest.mark.parametrize("listed", [("erin",), ("erin", "bo")], ids=["beside", "among"])
+async def test_whoever_hosts_it_too_was_not_met(intake: Intake, listed: tuple[str, ...]) -> None:
+    sender = await intake.source("calcom")
+
+    made, touched = await tell(
+        sender, cal("BOOKING_CREATED", who=listed, team=TEAM), ended(who=("erin", "bo"))
+    )  # the end lists them among the attendees, and names no team
+
+    assert made == touched
+    assert await intake.pool.fetchval("SELECT array_agg(sent #>> '{contact,name}') FROM meetings") == ["Erin"]
+
+
+async def test_of_a_team_too_who_books_is_met(intake: Intake) -> None:
+    sender = await intake.source("calcom")
+    asked = {"email": {"label": "email_address", "value": "bo@district.example"}}
+
+    [made] = await tell(sender, cal("BOOKING_CREATED", who=("bo",), team=TEAM, responses=asked))
+
+    assert len(made) == 1
+
+
 @pytest.mark.parametrize("events", orders(CREATED, ended(), CANCELLED), ids=names)
 async def test_a_cancelled_booking_is_a_cancelled_meeting(intake: Intake, events: Sequence[Payload]) -> None:
     answers = await tell(await intake.source("calcom"), *events)

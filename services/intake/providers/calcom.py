@@ -115,12 +115,15 @@ def _attendees(payload: Mapping[str, Any], what: str) -> tuple[Attendee, ...]:
             raise Unreadable("has no endTime")
         common += booked.fact("met_at", payload["endTime"])
     asked = _asked(payload)
+    hosts = _hosts(payload) - {_key(host)}
     found: dict[str, Attendee] = {}
     for one in booked.objects(payload.get("attendees"), "attendees"):
         email = one.get("email")
         if isinstance(email, str) and isinstance(host_email, str) and email.lower() == host_email.lower():
             continue
-        key = fingerprint(str(email or one.get("phoneNumber") or one.get("name")).strip().lower())
+        key = _key(one)
+        if key in hosts:
+            continue
         no_show = one.get("noShow")
         answers = [*common, *_who(one, email), *(asked if not found else [])]
         found.setdefault(
@@ -129,7 +132,19 @@ def _attendees(payload: Mapping[str, Any], what: str) -> tuple[Attendee, ...]:
         )
     if what in {"booked", "over"} and not found:
         raise Unreadable("names no attendees")
-    return tuple(found.values())
+    return (*found.values(), *(Attendee(key=key, is_host=True) for key in sorted(hosts)))
+
+
+def _key(person: Mapping[str, Any]) -> str:
+    return fingerprint(str(person.get("email") or person.get("phoneNumber") or person.get("name")).strip().lower())
+
+
+def _hosts(payload: Mapping[str, Any]) -> set[str]:
+    """Who hosts it beside the organizer. `MEETING_ENDED` lists them as attendees and does not say who they are."""
+    members = booked.part(payload, "team").get("members")
+    listed = members if isinstance(members, list) else []
+    booker = booked.part(booked.part(payload, "responses"), "email").get("value")
+    return {_key(one) for one in listed if isinstance(one, dict) and one.get("email")} - {_key({"email": booker})}
 
 
 def _who(one: Mapping[str, Any], email: object) -> list[Answer]:

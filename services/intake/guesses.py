@@ -45,6 +45,7 @@ GUESSES: Final = (
         rf"\b{THEIR} {EMAIL}",
         rf"{EMAIL} (address )?(of|for) (the|your new|this|{PERSON})",
         rf"\b{EMAIL}( electronico)? de(l| la| tu| su)? (nuev[oa] )?{PERSONA}",
+        rf"^{PERSONA} {EMAIL}",
     ),
     _guess(
         "owner.email",
@@ -59,6 +60,7 @@ GUESSES: Final = (
         rf"\b{THEIR} ({TELEPHONE}|number)",
         rf"\b{TELEPHONE} (number )?(of|for) (the|{PERSON})",
         rf"\b{TELEPHONE} de(l| la| tu| su)? {PERSONA}",
+        rf"^{PERSONA} {TELEPHONE}",
     ),
     _guess("owner.phone", PHONE, rf"\b{YOUR} (numero de )?({TELEPHONE}|number)"),
     _guess(
@@ -78,7 +80,7 @@ GUESSES: Final = (
         r"^con quien(es)? (has |ha )?(habla|te |se |conversa|estuv)",
         r"^(a )?quien$",
         rf"\bnombre (completo )?(de(l| la| tu| su)?) (nuev[oa] )?{PERSONA}",
-        rf"^(nuev[oa] )?{PERSONA}$",
+        rf"^(nuev[oa] )?{PERSONA}( nombre)?$",
         rf"\b{PERSONA} que (has |ha )?(conoc|encontr)",
     ),
     _guess(

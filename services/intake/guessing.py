@@ -11,8 +11,10 @@ from services.intake.guesses import (
     CLOCK,
     COLUMNS,
     DATE,
+    EMAIL,
     GUESSES,
     HOURS,
+    MAIL,
     NUMBER,
     ORDINAL,
     ORDINAL_WORD,
@@ -25,6 +27,7 @@ from services.intake.guesses import (
 
 # The Spanish "su" is yours, his and hers: theirs, where the owner is known.
 SU: Final = re.compile(r"\bsu\b")
+YOURS: Final = re.compile(rf"\b(your|my|tu|mi) (own |school |work |propio )?{EMAIL}")
 LENGTH: Final = 300  # of a title; what is longer is a letter
 # Where one of these is known, the first contact is one of those that are counted.
 FIRST: Final = ("contacts[0].name", "contacts[1].name", "contacts[#].name")
@@ -50,14 +53,17 @@ def guess(
         found |= asked.numbered(owner_is_known=owner_is_known)
     several = any(field in found or field in mapped for field in FIRST)
     respondent = next((question for question in asked.free if question.stands_for == "owner.email"), None)
-    known = owner_is_known or respondent is not None
+    owner = respondent or next(
+        (one for one, title in asked.free.items() if one.kind in MAIL and YOURS.search(title)), None
+    )
+    known = owner_is_known or owner is not None
     for field, kinds, title in GUESSES:
         if field in wanted and field not in found and not (several and field.startswith("contact.")):
             found |= asked.best(field, kinds, title, but=SU if known and field.startswith("owner.") else None)
     whose = "contact" if owner_is_known and not several else "owner"
     for part, kinds, title in WHOSE:
-        if respondent and not several:  # whoever answered is the owner; what is asked besides is about either
-            whose = _whose(part, asked.first(kinds, title), respondent, met="contact.name" in found)
+        if owner and not several:  # what is asked besides is about either
+            whose = _whose(part, asked.first(kinds, title), owner, met="contact.name" in found)
         if (field := f"{whose}.{part}") in wanted and field not in found:
             found |= asked.best(field, kinds, title)
     field = f"{whose}.email"
@@ -72,10 +78,12 @@ def guess(
     return found
 
 
-def _whose(part: str, question: Answer | None, respondent: Answer, *, met: bool) -> str:
+def _whose(part: str, question: Answer | None, owner: Answer, *, met: bool) -> str:
     """Whom a bare "Email", "Phone" or "Name" is about: the owner, the contact, or nobody that can be told."""
+    if question and SU.search(tidied(question.title)):
+        return "contact"
     if part == "email" and question:
-        same = str(question.value).strip().casefold() == str(respondent.value).strip().casefold()
+        same = str(question.value).strip().casefold() == str(owner.value).strip().casefold()
         return "owner" if same else "contact"
     if part == "name":
         return "owner" if met else "contact"

@@ -154,6 +154,51 @@ def test_what_stands_behind_is_used_too() -> None:
     assert [answer.title for answer in mapping.apply(submission, mapping={}, fixed={}).unused] == ["Else"]
 
 
+@pytest.mark.parametrize("su_comes_first", [False, True])
+def test_su_is_theirs_where_the_form_says_tu(su_comes_first: bool) -> None:
+    theirs = (
+        ask("Su correo", "erin@district.example", "email"),
+        ask("Su teléfono", "+34600000000", "phone"),
+        ask("¿Cuál es su nombre?", "Erin"),
+    )
+    yours = (ask("Tu correo electrónico", "ada@school.example", "email"),)
+
+    found = document(*(theirs + yours if su_comes_first else yours + theirs))
+
+    assert found["owner"] == {"email": "ada@school.example"}
+    assert found["contact"] == {"email": "erin@district.example", "phone": "+34600000000", "name": "Erin"}
+
+
+def test_where_the_form_says_whose_one_is_the_other_is_theirs() -> None:
+    found = document(
+        ask("Your email", "ada@school.example", "email"), ask("Name", "Erin"), ask("Email", "erin@district.example")
+    )
+    assert found["owner"] == {"email": "ada@school.example"}
+    assert found["contact"] == {"name": "Erin", "email": "erin@district.example"}
+
+
+def test_a_number_that_may_be_the_contacts_is_not_taken_for_the_owners() -> None:
+    found = document(
+        ask("Your email", "ada@school.example", "email"),
+        ask("Who did you meet?", "Erin"),
+        ask("Phone", "+15085550123", "phone"),
+    )
+    assert found == {"owner": {"email": "ada@school.example"}, "contact": {"name": "Erin"}}
+
+
+def test_spanish_counts_people_with_the_number_within_the_title() -> None:
+    found = document(
+        ask("Contacto 1 nombre", "Erin"),
+        ask("Contacto 1 correo", "erin@district.example", "email"),
+        ask("Persona 2: nombre", "Bo"),
+        ask("Persona 2: teléfono", "+34600000000", "phone"),
+    )
+    assert found["contacts"] == [
+        {"name": "Erin", "email": "erin@district.example"},
+        {"name": "Bo", "phone": "+34600000000"},
+    ]
+
+
 def test_su_is_theirs_where_the_owner_is_known() -> None:
     asked = (ask("¿A quién conociste?", "Erin"), ask("¿Cuál es su correo?", "erin@district.example", "email"))
     assert document(*asked)["owner"] == {"email": "erin@district.example"}

@@ -165,7 +165,8 @@ def planned_anew(
 ) -> list[FollowUp]:
     """Return the follow-ups that are new or other than before.
 
-    What was nudged or has ended is left alone, and so is what the person put off themselves.
+    What was nudged or has ended is left alone, and so is what the person put off themselves. What a newer meeting took
+    over stays with that, and has its new place should it ever be given back.
     """
     before = {one.id: one for one in known}
     now = {one.id(meeting.id): one for one in planned}
@@ -179,15 +180,25 @@ def planned_anew(
             changed.append(fresh if fresh.revision == 1 else replace(fresh, revision=1))
         elif _may_change(found, fresh):
             fresh = replace(fresh, revision=found.revision, acted_at=found.acted_at, nudge_id=found.nudge_id)
+            if found.overtaken_by is not None and fresh.state == "waiting":
+                fresh = replace(
+                    fresh, state=found.state, reason=found.reason, overtaken_by=found.overtaken_by, is_paused=False
+                )
             if fresh != found:
                 changed.append(replace(fresh, revision=found.revision + 1))
-    gone = [one for one in known if one.state == "waiting" and one.id not in now]
+    gone = [
+        one
+        for one in known
+        if (one.state == "waiting" or (one.state == "skipped" and one.overtaken_by is not None)) and one.id not in now
+    ]
     return changed + [kept.ended(one, "skipped", "rescheduled") for one in gone]
 
 
 def _may_change(found: FollowUp, fresh: FollowUp) -> bool:
     if found.state == "waiting":
         return found.acted_at is None or fresh.state != "waiting"
+    if found.state == "skipped" and found.overtaken_by is not None:
+        return fresh.state == "waiting" or fresh.reason == "past"
     return found.state == "skipped" and found.reason in REVIVED
 
 

@@ -98,6 +98,46 @@ async def test_a_booking_that_moves_gives_back_and_takes_over_what_lies_between(
     await assert_told(scheduler_pool)
 
 
+@pytest.mark.parametrize("cancelled_first", [False, True], ids=["moved", "cancelled and made anew"])
+async def test_the_sooner_of_two_bookings_that_moves_behind_the_other_is_counted_from_its_new_time(
+    scheduler_pool: Pool, cancelled_first: bool
+) -> None:
+    connection = new_id()
+    sooner = logged(ADA, connection=connection, met_at=MET + 4 * DAYS)
+    later = logged(ADA, connection=connection, met_at=MET + 4 * DAYS + timedelta(hours=1))
+    alone = logged(ADA, connection=new_id(), met_at=MET + 40 * DAYS)
+    await receive(scheduler_pool, sooner, later, alone)
+    assert await ends(scheduler_pool, sooner.data.meeting) == ["superseded"] * 3
+
+    meeting = sooner.data.meeting
+    if cancelled_first:
+        cancelled = changed(meeting, ADA, state="cancelled", state_reason="cancelled")
+        await receive(scheduler_pool, cancelled)
+        meeting = cancelled.data.meeting
+    await receive(scheduler_pool, changed(meeting, ADA, state="active", state_reason=None, met_at=MET + 40 * DAYS))
+
+    found = await of(scheduler_pool, meeting)
+    assert [row["state"] for row in found] == ["waiting"] * 3
+    assert [row["due_at"] for row in found] == [row["due_at"] for row in await of(scheduler_pool, alone.data.meeting)]
+    await assert_told(scheduler_pool)
+
+
+async def test_what_another_meeting_took_over_has_its_new_time_when_it_is_given_back(scheduler_pool: Pool) -> None:
+    connection = new_id()
+    older, newer = logged(ADA, connection=connection), logged(ADA, connection=connection, met_at=MET + 10 * DAYS)
+    alone = logged(ADA, connection=new_id(), met_at=MET + 3 * DAYS)
+    await receive(scheduler_pool, older, newer, alone)
+
+    await receive(scheduler_pool, changed(older.data.meeting, ADA, met_at=MET + 3 * DAYS))
+    assert "superseded" in await ends(scheduler_pool, older.data.meeting)
+    await receive(scheduler_pool, changed(newer.data.meeting, ADA, state="cancelled", state_reason="cancelled"))
+
+    found = await of(scheduler_pool, older.data.meeting)
+    assert [row["due_at"] for row in found] == [row["due_at"] for row in await of(scheduler_pool, alone.data.meeting)]
+    assert await ends(scheduler_pool, older.data.meeting) == ["waiting"] * 3
+    await assert_told(scheduler_pool)
+
+
 async def test_what_was_put_off_and_what_counts_back_from_a_goal_stay(scheduler_pool: Pool, tmp_path: Any) -> None:
     connection = new_id()
     older = logged(ADA, connection=connection, plan="goal", goal_at=MET + 200 * DAYS)

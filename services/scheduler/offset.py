@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Literal, get_args
 
 LONGEST_DAYS: Final = 36_525  # a century
@@ -33,6 +34,7 @@ class Offset:
         return f"{self.count} {self.unit}{'' if self.count == 1 else 's'}"
 
 
+@lru_cache(maxsize=256)
 def offset(text: str, *, times: int = 1) -> Offset:
     """Return "10 seconds", "1 day" or "3 school days" as an offset that can be taken `times` over.
 

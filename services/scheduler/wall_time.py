@@ -51,6 +51,8 @@ class Clock:
     quiet_to: time = time(7, 0)  # equal to quiet_from: no quiet hours
     school_days: SchoolDays = field(default_factory=SchoolDays)
     paused_until: date | None = None  # nothing before this day: what falls due earlier comes then
+    # What a full nudge rolls, and what a stack of meetings of one day has, is wanted at the same few moments.
+    _placed: "dict[tuple[Target, bool], Moment]" = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def is_quiet(self, instant: datetime) -> bool:
         """Whether the wall clock shows quiet hours at this instant; their last moment is not one of them."""
@@ -97,17 +99,19 @@ class Clock:
         """Return the first instant after this one at which it is (not) quiet, knowing that now it is the other way."""
         edge = self.quiet_from if quiet else self.quiet_to
         day = instant.astimezone(self.zone).date()
-        edges = (
-            datetime.combine(day + timedelta(days=n), edge, tzinfo=self.zone).replace(fold=fold).astimezone(UTC)
-            for n in range(4)
-            for fold in (0, 1)
+        reached = next(
+            reached for n in range(4) if (reached := self._edge(day + timedelta(days=n), edge, instant, quiet=quiet))
         )
-        reached = min(at for at in edges if at > instant and self.is_quiet(at) == quiet)
         if self._offset(instant) != self._offset(reached):  # the clock itself may jump out of, or into, quiet hours
             jump = self._clock_change(instant, reached)
             if self.is_quiet(jump) == quiet:
                 return jump
         return reached
+
+    def _edge(self, day: date, edge: time, instant: datetime, *, quiet: bool) -> datetime | None:
+        """Return when this time of day first comes after the instant, if it is (not) quiet then."""
+        both = (datetime.combine(day, edge.replace(fold=fold), tzinfo=self.zone).astimezone(UTC) for fold in (0, 1))
+        return min((at for at in both if at > instant and self.is_quiet(at) == quiet), default=None)
 
     def _offset(self, instant: datetime) -> timedelta | None:
         return instant.astimezone(self.zone).utcoffset()
@@ -176,6 +180,13 @@ def place(target: Target, clock: Clock, *, heeds_quiet: bool = True) -> Moment:
 
     Raises `NoSuchDay` when no day is wanted. An elapsed target may fall on any day.
     """
+    found = clock._placed.get((target, heeds_quiet))
+    if found is None:
+        found = clock._placed[target, heeds_quiet] = _place(target, clock, heeds_quiet=heeds_quiet)
+    return found
+
+
+def _place(target: Target, clock: Clock, *, heeds_quiet: bool) -> Moment:
     held = clock.held if heeds_quiet else lambda instant: instant
     target = _after_the_pause(target, clock)
     if target.day is None:

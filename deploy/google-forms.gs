@@ -28,7 +28,12 @@ function setUp() {
 function onResponse(event) {
   const body = JSON.stringify(bodyOf(event.response, event.source || FormApp.getActiveForm()));
   const key = WAITING + event.response.getId();
-  keep(key, body);
+  try {
+    keep(key, body);
+  } catch (error) {
+    // The store is full after a long outage. What cannot be kept can still be sent.
+    console.error('not kept: %s: %s', key, error);
+  }
   send(key, body);
 }
 

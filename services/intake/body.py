@@ -116,7 +116,7 @@ class Where(Part):
 class Body(Part):
     owner: Owner = Owner()
     contact: Met | None = None
-    contacts: Annotated[tuple[Met, ...], Field(max_length=CONTACTS)] | None = None
+    contacts: tuple[Met, ...] | None = None  # of which at most CONTACTS are different people, see `meeting.read`
     event: Where | None = None
     met_at: Annotated[When | None, fields.Optional] = None
     notes: Annotated[Notes | None, fields.Optional] = None

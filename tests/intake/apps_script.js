@@ -1,5 +1,5 @@
 // As much of Apps Script as deploy/google-forms.gs uses, over a form with one response. Reads {script, hook, secret,
-// response, statuses} from standard input; writes what was fetched, what waits, and the triggers that were set.
+// response, statuses, full} from standard input; writes what was fetched, what waits, and the triggers that were set.
 const crypto = require('crypto');
 const vm = require('vm');
 
@@ -34,6 +34,7 @@ const context = vm.createContext({
   PropertiesService: {
     getScriptProperties: () => ({
       setProperty: (name, value) => {
+        if (given.full) throw new Error('You have exceeded the property storage quota');
         if (Buffer.byteLength(value) > 9 * 1024) throw new Error('Argument too large: value');
         properties[name] = value;
       },

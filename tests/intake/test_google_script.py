@@ -25,7 +25,9 @@ ANSWERS: list[list[Any]] = [
 ]
 
 
-def run(*statuses: int, answers: list[list[Any]] = ANSWERS, secret: str | None = None) -> tuple[dict[str, Any], str]:
+def run(
+    *statuses: int, answers: list[list[Any]] = ANSWERS, secret: str | None = None, full: bool = False
+) -> tuple[dict[str, Any], str]:
     secret = secret or google_forms.new_secret()
     response = {"id": "2_ABaOnuduh2ug", "at": "2026-10-21T18:10:00Z", "email": "ada@school.example", "answers": answers}
     given = {
@@ -34,6 +36,7 @@ def run(*statuses: int, answers: list[list[Any]] = ANSWERS, secret: str | None =
         "secret": secret,
         "response": response,
         "statuses": statuses,
+        "full": full,
     }
     assert NODE
     ran = subprocess.run(
@@ -96,3 +99,8 @@ def test_a_response_too_long_to_be_kept_is_fetched_from_the_form_again() -> None
     found, _ = run(503, 202, answers=[["Notes", "ä" * 20_000]])
     assert found["fetched"][0]["body"] == found["fetched"][1]["body"]
     assert found["waiting"] == []
+
+
+def test_what_cannot_be_kept_for_want_of_room_is_sent_all_the_same() -> None:
+    found, _ = run(202, full=True)
+    assert len(found["fetched"]) == 1

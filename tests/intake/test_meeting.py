@@ -86,6 +86,11 @@ def test_the_same_contact_twice_is_one_in_the_first_place() -> None:
     assert [draft.contact.name for draft in read(contact=met[1], contacts=met)] == ["Abe", "Zoe", "Abe"]
 
 
+def test_fifty_contacts_of_whom_some_come_twice_are_fifty() -> None:
+    met = [{"name": f"E{n}"} for n in range(50)]
+    assert len(read(contact=None, contacts=[*met, *met])) == 50
+
+
 @pytest.mark.parametrize(
     ("given", "field", "problem"),
     [

@@ -60,7 +60,9 @@ async def restore_addresses(conn: Connection, events: Sequence[AddressRestored],
     after = dict(before)
     for one in suppressed:
         person, meeting = people[one.person_id], of_them[one.meeting_id]
-        waits = planning.stood(kept.moved(replace(one, state="waiting", reason=None), clock_of(person)), meeting)
+        waits = planning.stood(
+            kept.moved_on(replace(one, state="waiting", reason=None), clock_of(person), now), meeting
+        )
         waits = planning.barred(waits, meeting, person, against)
         if waits.state == "waiting":
             after[one.id] = waits

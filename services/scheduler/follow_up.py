@@ -119,6 +119,16 @@ def moved(follow_up: FollowUp, clock: Clock) -> FollowUp:
     return put(follow_up, target, clock)
 
 
+def moved_on(follow_up: FollowUp, clock: Clock, now: datetime) -> FollowUp:
+    """Return it where `moved` has it; at the next send time when on this clock its day is over.
+
+    Who wants their nudges in the morning instead has not missed those of this afternoon.
+    """
+    there = moved(follow_up, clock)
+    is_over = there.due_at <= now < follow_up.due_at and not there.is_elapsed
+    return put_soon(follow_up, clock, now) if is_over else there
+
+
 def held(follow_up: FollowUp, now: datetime, clock: Clock) -> FollowUp:
     """Return it at the end of the quiet hours that it is now."""
     end = wall_time.moment(clock.held(now), clock.zone)

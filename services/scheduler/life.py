@@ -108,7 +108,6 @@ def moved(waiting: Iterable[FollowUp], before: Person, person: Person, *, now: d
     What fell due in a pause that they ended earlier than they had said does not all come at once.
     """
     clock = clock_of(person)
-    theirs = [kept.moved(one, clock) for one in waiting]
     if before.paused_until is not None and before.paused_until != person.paused_until:
-        theirs = planning.resumed(theirs, clock, now=now)
-    return theirs
+        return planning.resumed([kept.moved(one, clock) for one in waiting], clock, now=now)
+    return [kept.moved_on(one, clock, now) for one in waiting]

@@ -1,6 +1,7 @@
 """Changed zones and calendars: what waits is moved, once, to where its wall-clock time is by what we know now."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from importlib.metadata import version
 from typing import Final
 from uuid import UUID
@@ -47,18 +48,18 @@ class Rezoning:
             await store_zones.end(conn, version, now)
             log.info("tzdata.moved", tzdata=version, moved=so_far.moved)
             return 0
-        moved = await self._move(conn, people)
+        moved = await self._move(conn, people, now)
         await keeping.keep(conn, moved, now)
         await store_zones.keep(conn, version, after=people[-1], moved=len(moved))
         return len(people)
 
-    async def _move(self, conn: Connection, ids: list[UUID]) -> list[kept.FollowUp]:
+    async def _move(self, conn: Connection, ids: list[UUID], now: datetime) -> list[kept.FollowUp]:
         people = await store.lock_people(conn, ids)
         waiting = {one.id: one for one in await store.waiting_of(conn, people)}
         after: dict[UUID, kept.FollowUp] = {}
         for one in waiting.values():
             try:
-                after[one.id] = kept.moved(one, clock_of(people[one.person_id]))
+                after[one.id] = kept.moved_on(one, clock_of(people[one.person_id]), now)
             except ValueError:  # a zone that is no more: it stays where it is, and the others move
                 log.warning("tzdata.no_such_zone", person=str(one.person_id))
         return life.changed(waiting, after)

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from dateutil.relativedelta import relativedelta
 
-from services.scheduler.offset import SECONDS, NoSuchTime, Offset
+from services.scheduler.offset import SECONDS, NoSuchTime, Offset, Unit
 from services.scheduler.school_days import LAST, SchoolDays
 from shared.events import Window
 
@@ -51,8 +51,9 @@ class Clock:
     quiet_to: time = time(7, 0)  # equal to quiet_from: no quiet hours
     school_days: SchoolDays = field(default_factory=SchoolDays)
     paused_until: date | None = None  # nothing before this day: what falls due earlier comes then
-    # What a full nudge rolls, and what a stack of meetings of one day has, is wanted at the same few moments.
+    # What a full nudge rolls, and what a stack of meetings of one day has, is wanted on the same few days.
     _placed: "dict[tuple[Target, bool], Moment]" = field(default_factory=dict, init=False, repr=False, compare=False)
+    _counted: dict[tuple[date, Unit, int], date] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def is_quiet(self, instant: datetime) -> bool:
         """Whether the wall clock shows quiet hours at this instant; their last moment is not one of them."""
@@ -229,19 +230,26 @@ def _counted(anchor: datetime, by: Offset, clock: Clock, *, times: int, at: time
     day = anchor.astimezone(clock.zone).date()
     if count == 0:
         return Target(day=day, at=at, not_before=anchor if times > 0 else None)
-    match by.unit:
+    key = day, by.unit, count
+    found = clock._counted.get(key)
+    if found is None:
+        found = clock._counted[key] = _day(day, by.unit, count, clock)
+    return Target(day=found, at=at)
+
+
+def _day(day: date, unit: Unit, count: int, clock: Clock) -> date:
+    match unit:
         case "school day":
             step = timedelta(days=1 if count > 0 else -1)
             days = clock.wanted_days(day + step, backwards=count < 0)
             found = next(islice(days, abs(count) - 1, None))
             # Who wants no day gets it never; should they want one again, it must not be counted from then.
-            return Target(day=found if found < LAST else day + count * timedelta(days=1), at=at)
+            return found if found < LAST else day + count * timedelta(days=1)
         case "day":
-            shift = relativedelta(days=count)
+            return day + timedelta(days=count)
         case "week":
-            shift = relativedelta(weeks=count)
+            return day + timedelta(weeks=count)
         case "month":
-            shift = relativedelta(months=count)
+            return day + relativedelta(months=count)
         case _:
-            shift = relativedelta(years=count)
-    return Target(day=day + shift, at=at)
+            return day + relativedelta(years=count)

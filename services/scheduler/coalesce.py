@@ -73,7 +73,7 @@ def fire(
     changed |= {one.id: one for one in expired}
     older = _older(_left(due, changed))
     changed |= {one.id: kept.ended(one, "skipped", "superseded") for one in older}
-    due = _heirs(due, older)
+    due = _heirs(due, [*expired, *older])
     for one in _left(due, changed):
         channel = one.channel_for(person)
         if kept.address(person, channel) is None:
@@ -137,13 +137,13 @@ def _older(due: Sequence[FollowUp]) -> list[FollowUp]:
     return [one for one in due if one.due_at < newest[one.connection_id]]
 
 
-def _heirs(due: Sequence[FollowUp], older: Sequence[FollowUp]) -> list[FollowUp]:
-    """Return these, each having rolled as often as the older one it makes needless: it is the connection that waits.
+def _heirs(due: Sequence[FollowUp], ended: Sequence[FollowUp]) -> list[FollowUp]:
+    """Return these, each having rolled as often as those of its connection that end: it is the connection that waits.
 
     If its next step began anew, a connection could find one nudge full after another, and never come first.
     """
     rolled: dict[UUID, int] = {}
-    for one in older:
+    for one in ended:
         rolled[one.connection_id] = max(one.rolled, rolled.get(one.connection_id, 0))
     return [
         replace(one, rolled=rolled[one.connection_id]) if rolled.get(one.connection_id, 0) > one.rolled else one

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -94,18 +95,19 @@ def test_who_is_written_to_in_the_morning_after_a_quiet_evening_waits_a_day_and_
     assert rolled.due_at == at("2026-10-23 07:00", "America/New_York")
 
 
-def test_the_next_step_takes_over_the_turn_that_the_one_before_it_had() -> None:
+@pytest.mark.parametrize(("late", "end"), [(timedelta(minutes=1), "superseded"), (timedelta(days=2), "expired")])
+def test_the_next_step_takes_over_the_turn_that_the_one_before_it_had(late: timedelta, end: str) -> None:
     owner = ADA.model_copy(update={"daily_limit": 1})
     waited, promised = meeting(promise=None), meeting(promise="x", logged_at=WEDNESDAY)
     known = Known(meetings={what.id: what for what in (waited, promised)})
-    older, newer = due(waited, rolled=3), due(waited, WEDNESDAY + timedelta(minutes=1), step=2)
-    now = WEDNESDAY + timedelta(minutes=2)
-    both = [older, newer, due(promised, rolled=0)]
+    now = WEDNESDAY + late
+    older, newer = due(waited, rolled=3), due(waited, now, step=2)
+    both = [older, newer, due(promised, now, rolled=0)]
     result = fire(owner, clock_of(owner), both, [], known, now=now, too_late_after=timedelta(days=1))
     (nudge,) = result.nudges
     assert [one.id for one in nudge.follow_ups] == [newer.id]
     ends = {one.id: one.reason or one.state for one in result.changed}
-    assert (ends[older.id], ends[newer.id], ends[both[2].id]) == ("superseded", "nudged", "waiting")
+    assert (ends[older.id], ends[newer.id], ends[both[2].id]) == (end, "nudged", "waiting")
 
 
 @given(

@@ -165,7 +165,7 @@ async def _schema(conn: Connection, schema: str) -> AsyncIterator[Finding]:
     try:
         await db.check_schema(conn, schema)
     except db.WrongSchema as error:
-        yield Finding(check=schema, ok=False, says=str(error), do="run `afterhello migrate` as the schemas' owner")
+        yield Finding(check=schema, ok=False, says=error.wrong, do=error.do)
         return
     except asyncpg.InsufficientPrivilegeError as error:
         yield Finding(check=schema, ok=False, says=str(error), do="grant as deploy/postgres.sql does")

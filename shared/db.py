@@ -143,7 +143,12 @@ def migrations(folders: Sequence[Path]) -> list[Migration]:
 
 
 class WrongSchema(Exception):
-    """The schema is not the one this version of the program was written for; the message says what to do."""
+    """The schema is not the one this version of the program was written for: what is wrong, and what to do."""
+
+    def __init__(self, wrong: str, *, do: str | None = None) -> None:
+        super().__init__(f"{wrong}: {do}" if do else wrong)
+        self.wrong = wrong
+        self.do = do
 
 
 async def migrate(dsn: str, schema: str) -> list[str]:
@@ -189,10 +194,13 @@ async def check_schema(conn: Connection, schema: str) -> None:
         applied = {}
     _refuse_changed(schema, wanted, applied)
     if missing := [migration.name for migration in wanted if migration.name not in applied]:
-        raise WrongSchema(f"schema {schema} lacks {', '.join(missing)}: run `afterhello migrate` first")
+        raise WrongSchema(
+            f"schema {schema} lacks {', '.join(missing)}", do="run `afterhello migrate` as its owner first"
+        )
     if unknown := applied.keys() - {migration.name for migration in wanted}:
         raise WrongSchema(
-            f"schema {schema} has {', '.join(sorted(unknown))}, which this version does not know: run a newer version"
+            f"schema {schema} has {', '.join(sorted(unknown))}, which this version does not know",
+            do="run a newer version of Afterhello",
         )
 
 
@@ -238,6 +246,6 @@ def _refuse_changed(schema: str, wanted: Sequence[Migration], applied: dict[str,
     for migration in wanted:
         if applied.get(migration.name, migration.sha256) != migration.sha256:
             raise WrongSchema(
-                f"schema {schema}: {migration.name} was applied with another text; "
-                "restore the file as it was and add a new one"
+                f"schema {schema}: {migration.name} was applied with another text",
+                do="restore the file as it was and add a new one",
             )

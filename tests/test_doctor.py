@@ -149,6 +149,19 @@ async def test_a_missing_migration_is_named_with_what_to_run(healthy: dict[str, 
     assert found["intake"]["ok"]
 
 
+async def test_data_of_a_newer_version_ask_for_that_version_not_for_a_migration(healthy: dict[str, str]) -> None:
+    conn = await asyncpg.connect(healthy["DATABASE_URL"])
+    await conn.execute("INSERT INTO scheduler.schema_migrations VALUES ('scheduler/9999_later', 'x')")
+    await conn.close()
+
+    status, found = await _doctor(healthy)
+
+    assert status == 1
+    assert "scheduler/9999_later" in found["scheduler"]["says"]
+    assert found["scheduler"]["do"] == "run a newer version of Afterhello"
+    assert "migrate" not in found["scheduler"]["says"]
+
+
 async def test_an_outbox_that_nobody_empties_and_a_dead_letter_are_named(
     healthy: dict[str, str], intake_pool: Pool, notifier_pool: Pool
 ) -> None:

@@ -67,7 +67,7 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = None  # postgresql://user:password@host/database
     amqp_url: SecretStr | None = None  # amqp://user:password@host/vhost
     smtp_url: SecretStr | None = None  # smtp://user:password@host:587 (STARTTLS), smtps://..., ?starttls=0
-    bus_prefix: str = Field("afterhello", pattern=r"^[a-z0-9._-]{1,60}$")  # the exchange, and before queue names
+    bus_prefix: str = "afterhello"  # the exchange, and before queue names
 
     # Who we are to the outside.
     public_url: str | None = None  # how browsers and form tools reach intake, without a slash at the end
@@ -85,7 +85,7 @@ class Settings(BaseSettings):
     data_dir: Path = Path("var")  # embedded parts keep their files here
     plans_dir: Path | None = None  # the operator's own plans, beside the shipped ones
     time_zone: str = "UTC"  # of people and sources that name none
-    phone_region: str | None = Field(None, pattern=r"^[A-Z]{2}$")  # lets national telephone numbers in
+    phone_region: str | None = None  # the country, such as US, whose national telephone numbers are let in
 
     # Limits and pauses.
     rate_limit: int = Field(60, ge=1, le=100_000)  # submissions a second and source; the burst is twice that
@@ -97,6 +97,13 @@ class Settings(BaseSettings):
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"
+
+    @field_validator("bus_prefix")
+    @classmethod
+    def _name_of_queues(cls, value: str) -> str:
+        if not re.fullmatch(r"[a-z0-9._-]{1,60}", value):
+            raise ValueError("must be 1 to 60 of a-z, 0-9, dot, underscore and hyphen, such as afterhello")
+        return value
 
     @field_validator("secret_key", mode="before")
     @classmethod
@@ -167,6 +174,18 @@ class Settings(BaseSettings):
         if value not in WINDOWS_TO_OLSON:
             raise ValueError("must be a time zone such as Europe/Berlin or America/New_York")
         return WINDOWS_TO_OLSON[value]
+
+    @field_validator("phone_region")
+    @classmethod
+    def _known_country(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        from phonenumbers import SUPPORTED_REGIONS  # 20 ms, which hardly anybody needs
+
+        region = value.strip().upper()
+        if region not in SUPPORTED_REGIONS:
+            raise ValueError("must be the two letters of a country such as US or DE")
+        return region
 
     @field_validator("database_url", "amqp_url", "smtp_url")
     @classmethod

@@ -92,6 +92,7 @@ def test_values_are_read_as_people_write_them(monkeypatch: pytest.MonkeyPatch) -
         ("DAILY_CAP", "-1"),
         ("BUS_PREFIX", "a b"),
         ("PHONE_REGION", "usa"),
+        ("PHONE_REGION", "ZZ"),
         ("LOG_LEVEL", "loud"),
         ("LOG_FORMAT", "xml"),
     ],
@@ -103,6 +104,27 @@ def test_a_wrong_one_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch, name:
     message = str(caught.value)
     assert message.startswith(f"{name}: ")
     assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("BUS_PREFIX", "My bus", "must be 1 to 60 of a-z, 0-9, dot, underscore and hyphen, such as afterhello"),
+        ("PHONE_REGION", "usa", "must be the two letters of a country such as US or DE"),
+    ],
+)
+def test_the_form_that_a_value_must_have_is_said_in_words(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, says: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as caught:
+        settings.read()
+    assert str(caught.value) == f"{name}: {says}"
+
+
+def test_a_country_may_be_written_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PHONE_REGION", " us")
+    assert settings.read().phone_region == "US"
 
 
 @pytest.mark.parametrize("name", ["DATABASE_URL", "AMQP_URL", "SMTP_URL", "SECRET_KEY"])

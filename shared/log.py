@@ -14,6 +14,8 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 # These say at "info" what our own lines say better, or at "debug" what belongs in no log: SQL values, addresses, keys.
 QUIET: Final = ("aio_pika", "aiormq", "aiosmtplib", "asyncio", "aiohttp", "mail.log", "mail.debug")
+# This says at "error", at every try, that the broker is away, which is waited out: our own line, a warning, says why.
+SILENT: Final = ("aiormq.connection",)
 
 # What libraries put into an error's text is often the value that they choked on: a name, an address, a password.
 # The type, the place and the words around it say enough.
@@ -60,6 +62,8 @@ def configure(level: str, format: str) -> None:
     root.setLevel(level.upper())
     for name in QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    for name in SILENT:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _describe(exc_info: ErrorInfo) -> str:

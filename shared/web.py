@@ -86,8 +86,7 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         response = await _without_errors(request, handler)
         if not response.prepared:
             response.headers["X-Request-Id"] = request_id
-        level = "error" if response.status >= 500 else "debug" if route in QUIET_ROUTES else "info"
-        getattr(log, level)(
+        getattr(log, _level(response.status, route))(
             "request",
             method=request.method[:16],
             route=route,
@@ -95,6 +94,13 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
             milliseconds=round((time.monotonic() - started) * 1000, 1),
         )
     return response
+
+
+def _level(status: int, route: str) -> str:
+    """What is worth an alarm is an error: that something we need is away for the moment is said once, by its loop."""
+    if status == 503:
+        return "warning"
+    return "error" if status >= 500 else "debug" if route in QUIET_ROUTES else "info"
 
 
 async def _without_errors(request: web.Request, handler: Handler) -> web.StreamResponse:

@@ -9,6 +9,7 @@ import pytest
 import structlog
 
 from shared import log
+from shared.rabbit import RabbitBus
 
 logger = structlog.get_logger()
 
@@ -49,10 +50,19 @@ def test_whatever_is_logged_stays_one_line(capsys: pytest.CaptureFixture[str], v
 def test_the_libraries_lines_look_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     log.configure("info", "json")
     logging.getLogger("some.library").warning("about %s", "to fail")
-    logging.getLogger("aiormq.connection").info("connected to amqp://user:password@host")
+    logging.getLogger("aiormq.channel").info("connected to amqp://user:password@host")
 
     [line] = written(capsys)
     assert (line["event"], line["library"], line["level"]) == ("about to fail", "some.library", "warning")
+
+
+async def test_a_broker_that_is_away_is_told_by_us_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    log.configure("info", "json")
+    bus = RabbitBus("amqp://nobody:no@127.0.0.1:1/", prefix="nobody")
+
+    assert "cannot be reached" in await bus.check()
+
+    assert written(capsys) == []
 
 
 def test_less_than_the_level_is_not_written(capsys: pytest.CaptureFixture[str]) -> None:

@@ -293,6 +293,15 @@ async def test_a_failure_says_no_more_than_it_must(server: Server, why: str, sta
         assert leak not in answer.body
 
 
+@pytest.mark.parametrize(("why", "level"), [("away", "warning"), ("restarting", "warning"), ("bug", "error")])
+async def test_only_what_is_our_fault_is_logged_as_an_error(server: Server, why: str, level: str) -> None:
+    with capture_logs() as lines:
+        await server.get(f"/fail/{why}")
+
+    assert {line["event"]: line["log_level"] for line in lines}["request"] == level
+    assert {line["log_level"] for line in lines} == {level}, "an outage is a line a request, and no alarm"
+
+
 async def test_problems_are_inert_and_small(server: Server) -> None:
     answer = await server.get("/fail/problem")
     assert answer.status == 422

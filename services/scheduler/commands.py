@@ -10,7 +10,7 @@ from uuid import UUID
 
 import typer
 
-from services.scheduler import plan_file, school_days, wall_time, wishes
+from services.scheduler import plan_file, school_days, wishes
 from services.scheduler.offset import NoSuchTime
 from services.scheduler.plan import SHIPPED, PlannedFollowUp, Plans, schedule
 from services.scheduler.plan_file import Plan, PlanError
@@ -84,7 +84,7 @@ def preview(
     It needs no database, takes any date from 1900 to 2200, and skips nothing because it is past.
     """
     chosen = _chosen(name, file)
-    in_zone = _read("--zone", wall_time.zone, zone)
+    in_zone = _read("--zone", wishes.zone, zone)
     met = _typed("--met-at", lambda text: wishes.instant(text, in_zone), met_at)
     goal = _typed("--goal-at", lambda text: wishes.instant(text, in_zone), goal_at)
     region = _typed("--holidays", school_days.region, holidays)

@@ -31,6 +31,9 @@ Playbook = Literal[
 ]
 
 
+LARGEST: Final = 1024 * 1024
+
+
 class PlanError(ValueError):
     """What is wrong with plans: one line for each mistake, with file and step."""
 
@@ -94,13 +97,21 @@ class _Plan(BaseModel):
 def read(path: Path) -> Plan:
     """Return the plan in this file, named as the file is; raises `PlanError` with every mistake in it."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        if path.exists() and not path.is_file():
+            raise PlanError([f"{path}: cannot be read: is no file"])
+        with path.open("rb") as file:
+            raw = file.read(LARGEST + 1)
+        if len(raw) > LARGEST:
+            raise PlanError([f"{path}: is larger than 1 MiB"])
+        text = raw.decode("utf-8-sig").replace("\r\n", "\n")
         written = tomllib.loads(text)
+    except PlanError:
+        raise
     except OSError as error:
         raise PlanError([f"{path}: cannot be read: {(error.strerror or 'unknown').lower()}"]) from None
     except UnicodeDecodeError:
         raise PlanError([f"{path}: is not UTF-8"]) from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a plain ValueError
         raise PlanError([f"{path}: is not TOML: {error}"]) from None
     # A table's header is where a reader looks; an array written in line has no lines to name.
     lines = [n for n, line in enumerate(text.splitlines(), 1) if re.match(r"\s*\[\[\s*steps\s*]]", line)]
@@ -113,15 +124,9 @@ def read(path: Path) -> Plan:
     try:
         plan = _Plan.model_validate(written)
     except ValidationError as error:
-        raise PlanError([_mistake(place, problem) for problem in error.errors()]) from None
-    steps, mistakes = [], []
-    for index, step in enumerate(plan.steps):
-        read_step, wrong = _step(index + 1, step)
-        if step.on is not None and (index == 0 or plan.steps[index - 1].every is not None):
-            what = "the first has none" if index == 0 else "one with `every` has no single outcome"
-            wrong.append(f"`on` is about the step before, and {what}")
-        mistakes += [f"{place(index)}: {problem}" for problem in wrong]
-        steps += [read_step] if read_step else []
+        found = [_mistake(place, problem) for problem in error.errors()]
+        raise PlanError([*found, *_besides(place, written, error)]) from None
+    steps, mistakes = _steps(place, plan.steps)
     if mistakes:
         raise PlanError(mistakes)
     return Plan(
@@ -131,6 +136,38 @@ def read(path: Path) -> Plan:
         ignore_quiet_hours=plan.ignore_quiet_hours,
         path=path,
     )
+
+
+def _steps(place: Any, written: list[_Step]) -> tuple[list[Step], list[str]]:
+    """Return the steps that are right, and what is wrong with the others as wholes."""
+    steps: list[Step] = []
+    mistakes: list[str] = []
+    for index, step in enumerate(written):
+        read_step, wrong = _step(index + 1, step)
+        if step.on is not None and (index == 0 or written[index - 1].every is not None):
+            what = "the first has none" if index == 0 else "one with `every` has no single outcome"
+            wrong.append(f"`on` is about the step before, and {what}")
+        mistakes += [f"{place(index)}: {problem}" for problem in wrong]
+        steps += [read_step] if read_step else []
+    return steps, mistakes
+
+
+def _besides(place: Any, written: dict[str, Any], error: ValidationError) -> list[str]:
+    """Return what else is wrong with the steps: whoever mends a file wants to do it once."""
+    at_fault = {problem["loc"][1] for problem in error.errors() if problem["loc"][0] == "steps" and problem["loc"][1:]}
+    steps = written.get("steps")
+    mistakes: list[str] = []
+    for index, step in enumerate(steps[:100] if isinstance(steps, list) else []):
+        wrong: list[str] = []
+        if index not in at_fault:
+            _, wrong = _step(index + 1, _Step.model_validate(step))
+        for rule in ("after", "every", "before") if index in at_fault and isinstance(step, dict) else ():
+            try:
+                offset(step[rule]) if isinstance(step.get(rule), str) else None
+            except NoSuchTime as problem:
+                wrong.append(f"`{rule}`: {problem}")
+        mistakes += [f"{place(index)}: {problem}" for problem in wrong]
+    return mistakes
 
 
 def _step(number: int, step: _Step) -> tuple[Step | None, list[str]]:
@@ -199,6 +236,8 @@ def _mistake(place: Any, problem: ErrorDetails) -> str:
         case "literal_error":
             choices = CHOICES[name]
             text = f"must be one of {', '.join(choices)}, not {given!r:.60}{_meant(str(given), choices)}"
+        case "list_type" if name == "steps" and not in_step:
+            text = "is written [[steps]], once for each step"
         case "too_short" if name == "steps":
             text = "needs at least one [[steps]]"
         case "value_error":

@@ -5,14 +5,16 @@ from datetime import date, datetime, time
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from services.scheduler import wall_time
 from services.scheduler.school_days import WEEKDAYS
-from services.scheduler.wall_time import FIRST_YEAR, LAST_YEAR
+from services.scheduler.wall_time import FIRST_YEAR, LAST_YEAR, ZONES
 from shared.events import Break, Weekday
 
 TIME: Final = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+OFFSET: Final = r"(?:[01][0-9]|2[0-3]):?[0-5][0-9]"  # a day and more is none
 INSTANT: Final = re.compile(
-    rf"{DATE.pattern}(?:[Tt ]{TIME.pattern}(?::[0-5][0-9](?:\.[0-9]{{1,6}})?)?(?:[Zz]|[+-][0-9]{{2}}:?[0-9]{{2}})?)?"
+    rf"{DATE.pattern}(?:[Tt ]{TIME.pattern}(?::[0-5][0-9](?:\.[0-9]{{1,6}})?)?(?:[Zz]|[+-]{OFFSET})?)?"
 )
 
 
@@ -31,6 +33,16 @@ def instant(text: str, zone: ZoneInfo) -> datetime:
     if not FIRST_YEAR <= read.year <= LAST_YEAR:
         raise Unreadable(f"{text[:60]!r} is not between {FIRST_YEAR} and {LAST_YEAR}")
     return read if read.tzinfo else read.replace(tzinfo=zone)
+
+
+def zone(text: str) -> ZoneInfo:
+    """Return the zone of an IANA or Windows name, in any case, as the API takes it; raises `NoSuchTime`."""
+    if text in ZONES:
+        return wall_time.zone(text)
+    from icalendar.timezone.windows_to_olson import WINDOWS_TO_OLSON  # 50 ms, which hardly anybody needs
+
+    folded = text.strip().casefold()
+    return wall_time.zone(next((name for name in (*ZONES, *WINDOWS_TO_OLSON) if name.casefold() == folded), text))
 
 
 def local_time(text: str) -> time:

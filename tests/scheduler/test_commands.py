@@ -84,7 +84,8 @@ def test_a_preview_without_a_date_begins_now(capsys: Capture) -> None:
         (["--met-at", "1899-12-31"], "--met-at: '1899-12-31' is not between 1900 and 2200"),
         (["--met-at", "2201-01-01"], "--met-at: "),
         (["--met-at", "0000-00-00"], "--met-at: "),
-        (["--met-at", "2026-10-21T10:00+25:00"], "--met-at: "),
+        (["--met-at", "2026-10-21T10:00+25:00"], "--met-at: '2026-10-21T10:00+25:00' is no date and time"),
+        (["--met-at", "2026-10-21T14:10+99:00"], "--met-at: '2026-10-21T14:10+99:00' is no date and time"),
         (["--goal-at", "9999-12-31"], "--goal-at: "),
         (["--send-at", "3pm"], "--send-at: '3pm' is no time of day"),
         (["--send-at", "24:00"], "--send-at: "),
@@ -101,6 +102,11 @@ def test_a_preview_without_a_date_begins_now(capsys: Capture) -> None:
 )
 def test_wrong_input_is_refused_in_one_line_that_names_it(capsys: Capture, options: list[str], expected: str) -> None:
     assert expected in refused(capsys, "preview", "--plan", "default", *options)
+
+
+@pytest.mark.parametrize("name", ["america/new_york", "eastern standard time", " EASTERN STANDARD TIME "])
+def test_a_zone_is_taken_in_any_case_as_the_api_takes_it(capsys: Capture, name: str) -> None:
+    assert preview(capsys, "--plan", "default", "--zone", name)[0]["zone"] == "America/New_York"
 
 
 def test_a_plan_must_be_named_and_be_there(capsys: Capture, tmp_path: Path) -> None:
@@ -130,6 +136,42 @@ def test_check_names_every_mistake_of_every_file(capsys: Capture, tmp_path: Path
     assert [line.split(": ")[2] for line in written.err.splitlines()] == ["step 1 (line 1)", "step 2 (line 4)"]
     assert main(["plan", "check", str(right), str(wrong), "--json"]) == 2
     assert [len(row["mistakes"]) for row in json.loads(capsys.readouterr().out)] == [0, 2]
+
+
+def test_check_names_what_is_wrong_in_one_step_beside_what_is_wrong_in_another(capsys: Capture, tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.toml"
+    wrong.write_text(
+        'tittle = "T"\n[[steps]]\nafter = "1 dya"\nplaybook = "aks"\n'
+        '[[steps]]\nafter = "1 day"\nbefore = "1 day"\nplaybook = "ask"\n[[steps]]\nafter = "soon"\nplaybook = "ask"\n'
+    )
+    assert main(["plan", "check", str(wrong)]) == 2
+    found = sorted(line.split(": ", 2)[2] for line in capsys.readouterr().err.splitlines())
+    assert [line.partition(" ")[0] for line in found] == ["`tittle`", "step", "step", "step", "step"]
+    assert "step 1 (line 2): `after`: '1 dya' is no offset" in found[1]
+    assert "step 1 (line 2): `playbook` must be one of" in found[2]
+    assert "step 2 (line 5): needs exactly one of" in found[3]
+    assert "step 3 (line 9): `after`: 'soon' is no offset" in found[4]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("title = " + "9" * 5000, "is not TOML: "),
+        ("#" * 1024 * 1024 + "\n", "is larger than 1 MiB"),
+        ('[steps]\nafter = "1 day"\n', "`steps` is written [[steps]], once for each step"),
+    ],
+    ids=["a number too long", "a large file", "one bracket"],
+)
+def test_a_file_that_is_no_plan_is_refused_in_one_line(
+    capsys: Capture, tmp_path: Path, text: str, expected: str
+) -> None:
+    (tmp_path / "mine.toml").write_text(text)
+    assert f"mine.toml: {expected}" in refused(capsys, "check", str(tmp_path / "mine.toml"))
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "/dev"])
+def test_what_is_no_file_is_not_read(capsys: Capture, path: str) -> None:
+    assert f"{path}: cannot be read: is no file" in refused(capsys, "check", path)
 
 
 def test_check_without_files_reads_all_plans_there_are(

@@ -96,7 +96,8 @@ at = "25:00"
     assert any("step 2 (line 8): `playbook` must be one of say-hello, " in one for one in found)
     assert any("(is 'say-hello' meant?)" in one for one in found)
     assert "step 2 (line 8): `at` must be a time of day such as '08:00', not '25:00'" in found
-    assert len(found) == 5
+    assert any(one.startswith("step 2 (line 8): `after`: 'soon' is no offset such as") for one in found)
+    assert len(found) == 6
 
 
 @pytest.mark.parametrize(
@@ -130,7 +131,7 @@ def test_a_step_that_makes_no_sense_is_refused(tmp_path: Path, step: str, expect
     [
         ("", "`steps` is missing"),
         ("steps = []", "`steps` needs at least one"),
-        ("steps = 3", "`steps` input should be a valid list"),
+        ("steps = 3", "`steps` is written [[steps]], once for each step"),
         ("[[steps]", "is not TOML"),
         ('title = ""\n[[steps]]\nafter="1 day"\nplaybook="ask"', "`title`"),
         ('ignore_quiet_hours = "yes"\n[[steps]]\nafter="1 day"\nplaybook="ask"', "`ignore_quiet_hours`"),

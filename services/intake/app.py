@@ -23,6 +23,7 @@ from services.intake import (
 )
 from services.intake.handlers import ROUTES
 from services.intake.meeting import Defaults, Planner
+from services.intake.providers import eventbrite
 from services.intake.rate import Rates
 from services.intake.taking import Taker
 from shared import db, dead_letter, metrics, outbox
@@ -118,12 +119,20 @@ async def run(
         await _close(pool)
 
 
-def add_routes(app: web.Application, pool: Pool, config: Settings, planner: Planner) -> None:
-    """Give the application every route of intake."""
+def add_routes(
+    app: web.Application, pool: Pool, config: Settings, planner: Planner, *, eventbrite_api: str = eventbrite.API
+) -> None:
+    """Give the application every route of intake; `eventbrite_api` is another in tests alone."""
     assert config.public_url is not None
     rates = Rates(config.rate_limit, clock=time.monotonic)
     defaults = Defaults(time_zone=config.time_zone, phone_region=config.phone_region)
-    taker = Taker(pool=pool, plans=planner.names, defaults=defaults, public_url=config.public_url)
+    taker = Taker(
+        pool=pool,
+        plans=planner.names,
+        defaults=defaults,
+        public_url=config.public_url,
+        eventbrite_api=eventbrite_api,
+    )
     app.add_routes(webhook.routes(pool, Box(config.secret_key), rates, taker))
     app.add_routes(letterbox.routes(taker, rates, config))
     app.add_routes(api.routes(pool, planner, rates, defaults))

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
 
-from services.intake import activity, readers
+from services.intake import activity, readers, taking
 from services.intake.answers import Handshake, Ignored, Unreadable
 from services.intake.body import FieldError
 from services.intake.sources import Source
 from services.intake.store import Received
 from services.intake.taking import Taker
 from shared.problem import Problem
+from shared.retry import TryAgain
 from shared.web import bad_body
 
 
@@ -38,15 +39,19 @@ def _said(error: FieldError) -> str:
     return f"{error['field']} {error['problem']}"
 
 
-async def take(taker: Taker, source: Source, received: Received, *, traceparent: str | None = None) -> Outcome:
-    """Return what becomes of a submission as its source is set up now."""
+async def take(
+    taker: Taker, source: Source, received: Received, *, secret: str = "", traceparent: str | None = None
+) -> Outcome:
+    """Return what becomes of a submission as its source is set up now; what it only points to is fetched."""
     try:
         try:
-            delivery = readers.read(source, received.headers, received.body)
+            delivery = readers.read(source, received.headers, await taker.whole(source, received.body, secret))
         except ValueError as error:
             accepted, is_new = await taker.reject(received, bad_body(str(error)))
         except Unreadable as error:
             accepted, is_new = await taker.reject(received, bad_body(str(error), status=422))
+        except TryAgain as error:
+            accepted, is_new = await taker.reject(received, taking.unfetched(error))
         else:
             if isinstance(delivery, Ignored | Handshake):
                 return Outcome(what="ignored", reason=getattr(delivery, "reason", "a challenge"))
@@ -57,7 +62,7 @@ async def take(taker: Taker, source: Source, received: Received, *, traceparent:
     return Outcome(what="logged" if is_new else "known", submission=accepted.submission, meetings=accepted.meetings)
 
 
-async def retake(taker: Taker, source: Source, submission: UUID) -> Outcome | None:
+async def retake(taker: Taker, source: Source, submission: UUID, *, secret: str = "") -> Outcome | None:
     """Return what becomes of a rejected submission now; None when it is not rejected any more.
 
     It counts as received when it was, so who said nothing of the time has met them then.
@@ -66,7 +71,7 @@ async def retake(taker: Taker, source: Source, submission: UUID) -> Outcome | No
         received = await activity.find_rejected(conn, submission)
     if received is None:
         return None
-    outcome = await take(taker, source, received)
+    outcome = await take(taker, source, received, secret=secret)
     if outcome.submission is not None and outcome.submission != submission:
         async with taker.pool.acquire() as conn:
             await activity.drop_rejected(conn, submission)

@@ -26,8 +26,10 @@ WHERE: Final = {
     "zoom": "In the Zoom App Marketplace open your app, then Features > Access > Event Subscriptions: paste the URL\n"
     "as Event notification endpoint URL. Unless the secret above is the app's Secret Token already, first:\n"
     'afterhello source rotate NAME --secret TOKEN --overlap "0 seconds", and then Validate.',
-    "eventbrite": "Eventbrite sends no names, only an address to fetch them from, which is not done here yet: what it\n"
-    "sends is refused with 422. Export the attendees as CSV and import that instead.",
+    "eventbrite": "In Eventbrite open Account Settings > Developer Links > Webhooks > Add Webhook: paste the URL as\n"
+    "Payload URL and choose attendee.checked_in. It sends no names: they are fetched with the private token that\n"
+    "Eventbrite shows under API Keys. If none is shown above, what it sends is refused until this is run:\n"
+    "afterhello source rotate NAME --secret TOKEN",
     "fillout": "In Fillout open your form, then Integrate > Webhook: paste the URL, Test, Finish setup.\n"
     "Fillout can prove itself by nothing else, so keep the URL to yourself.",
 }

@@ -8,14 +8,16 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from services.intake import fields, sources, typed
+from services.intake import fields, readers, sources, typed
 from services.intake.meeting import Defaults
+from services.intake.providers import eventbrite
 from services.intake.sources import Source
 from services.intake.taking import Taker
 from shared import command, db
 from shared.command import Refused
 from shared.db import Connection
 from shared.settings import Settings
+from shared.signing import BadToken, Box
 
 T = TypeVar("T")
 
@@ -46,11 +48,19 @@ def run(config: Settings, work: Callable[[Connection], Awaitable[T]]) -> T:
 
 
 @asynccontextmanager
-async def taker(config: Settings, plans: Collection[str]) -> AsyncIterator[Taker]:
-    """What takes submissions, with no intake running."""
+async def taker(
+    config: Settings, plans: Collection[str], *, eventbrite_api: str = eventbrite.API
+) -> AsyncIterator[Taker]:
+    """What takes submissions, with no intake running; `eventbrite_api` is another in tests alone."""
     defaults = Defaults(time_zone=config.time_zone, phone_region=config.phone_region)
     async with command.pool("intake", config) as pool:
-        yield Taker(pool=pool, plans=plans, defaults=defaults, public_url=config.public_url or "")
+        yield Taker(
+            pool=pool,
+            plans=plans,
+            defaults=defaults,
+            public_url=config.public_url or "",
+            eventbrite_api=eventbrite_api,
+        )
 
 
 async def find(conn: Connection, name: str) -> Source:
@@ -58,6 +68,18 @@ async def find(conn: Connection, name: str) -> Source:
     if found := await sources.find_source(conn, name):
         return found
     raise Refused(f"NAME: there is no source {name[:60]!r}; `afterhello source list` lists them")
+
+
+async def secret_of(conn: Connection, config: Settings, source: Source) -> str:
+    """Return what to fetch with what this source only points to; empty where it sends everything, or has none."""
+    if source.provider not in readers.POINTING or not (sealed := await sources.sealed_secret(conn, source.id)):
+        return ""
+    if not config.secret_key:
+        raise Refused("SECRET_KEY is not set: set it in the environment, as for the service")
+    try:
+        return Box(config.secret_key).open(sealed)
+    except BadToken:
+        raise Refused("SECRET_KEY: it is not the one that the secret of this source was kept with") from None
 
 
 def plans(context: typer.Context, config: Settings) -> Collection[str]:

@@ -18,7 +18,7 @@ from services.intake import activity, catching_up, readers, rehearsal, typed
 from services.intake.catching_up import Outcome
 from services.intake.providers import roster
 from services.intake.providers.roster import BadFile, Row
-from services.intake.source_command import Json, Name, find, plans, taker
+from services.intake.source_command import Json, Name, find, plans, secret_of, taker
 from services.intake.sources import Source
 from services.intake.store import Received
 from services.intake.taking import Taker
@@ -149,11 +149,12 @@ def replay(context: typer.Context, name: Name, as_json: Json = False) -> None:
             async with taking.pool.acquire() as conn:
                 source = await find(conn, name)
                 waiting = await activity.rejected(conn, source.id)
+                secret = await secret_of(conn, config, source)
             typed.provider(source.provider)
             found = []
             with _progress("submissions", len(waiting), hidden=as_json) as report, command.database_errors_in_words():
                 for submission in waiting:
-                    outcome = await catching_up.retake(taking, source, submission)
+                    outcome = await catching_up.retake(taking, source, submission, secret=secret)
                     if outcome is not None:
                         found.append((submission, outcome))
                         report(f"{submission}: {_told(outcome)}")

@@ -1,5 +1,6 @@
 """`afterhello source list|show|test`: how sources are set up, what they handed in, and what they would log."""
 
+import asyncio
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -12,11 +13,12 @@ from services.intake.answers import Delivery, Unreadable
 from services.intake.meeting import Defaults
 from services.intake.providers import PROVIDERS, roster
 from services.intake.providers.roster import BadFile
-from services.intake.source_command import Json, Name, by_hand, find, plans, run
+from services.intake.source_command import Json, Name, by_hand, find, plans, run, secret_of
 from services.intake.sources import Source
 from shared import command, db
 from shared.command import Refused, show, show_json
 from shared.db import Connection
+from shared.retry import TryAgain
 
 LETTER_BYTES: Final = 16 * 1024 * 1024
 
@@ -123,14 +125,15 @@ def test(
     config = command.read_settings()
     raw = typed.payload(file, limit=LETTER_BYTES)
 
-    async def work(conn: Connection) -> tuple[Source, datetime]:
-        return await find(conn, name), await db.now(conn)
+    async def work(conn: Connection) -> tuple[Source, str, datetime]:
+        found = await find(conn, name)
+        return found, await secret_of(conn, config, found), await db.now(conn)
 
-    found, now = run(config, work)
+    found, secret, now = run(config, work)
     defaults = Defaults(time_zone=config.time_zone, phone_region=config.phone_region)
     try:
         rehearsed = rehearsal.rehearse(
-            _read(found, raw),
+            _read(found, asyncio.run(readers.whole(found, raw, secret))),
             mapped_to=found.mapping,
             fixed=found.fixed,
             defaults=defaults.of_source(plan=found.plan, zone=found.zone, owner=found.owner),
@@ -139,6 +142,8 @@ def test(
         )
     except BadFile as error:
         raise Refused(f"{file}: {error}") from None
+    except TryAgain as error:
+        raise Refused(f"{file}: points to what cannot be fetched: {error.reason}") from None
     except (ValueError, Unreadable) as error:
         raise Refused(f"{file}: {found.provider} sends nothing like this: it {error}") from None
     if as_json:

@@ -142,6 +142,20 @@ async def set_up(
     return Source(**row)
 
 
+async def sealed_secret(conn: Connection, source: UUID) -> str | None:
+    """Return the newest live secret of this source as it is stored."""
+    sealed: str | None = await conn.fetchval(
+        """
+        SELECT sealed FROM source_keys
+         WHERE source = $1 AND (ends_at IS NULL OR ends_at > clock_timestamp())
+         ORDER BY created_at DESC, id
+         LIMIT 1
+        """,
+        source,
+    )
+    return sealed
+
+
 async def find_token(conn: Connection, text: str) -> Token | None:
     """Return the live token with this text."""
     row = await conn.fetchrow(

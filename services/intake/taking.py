@@ -3,17 +3,23 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from services.intake import agenda, forgiving, logbook, mapping, meeting, prompting, store
+import structlog
+
+from services.intake import agenda, forgiving, logbook, mapping, meeting, prompting, readers, store
 from services.intake.agenda import Told
 from services.intake.answers import Booking, Gathered, Submission
 from services.intake.body import CONTACTS, FieldError, Invalid
-from services.intake.mapping import Mapped
+from services.intake.mapping import NOTHING, LeftOut, Mapped
 from services.intake.meeting import Defaults, Submitted
+from services.intake.providers import eventbrite
 from services.intake.sources import Source
 from services.intake.store import Accepted, Received
 from shared import db
 from shared.db import Connection, Pool
 from shared.problem import Problem
+from shared.retry import TryAgain
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +30,11 @@ class Taker:
     plans: Collection[str]  # the names of those there are
     defaults: Defaults
     public_url: str
+    eventbrite_api: str = eventbrite.API  # another in tests alone
+
+    async def whole(self, source: Source, body: bytes, secret: str) -> bytes:
+        """Return the body with what it may only point to; meanwhile no connection to the database is held."""
+        return await readers.whole(source, body, secret, eventbrite_api=self.eventbrite_api)
 
     async def take(
         self, received: Received, delivery: Submission | Booking | Gathered, source: Source, traceparent: str | None
@@ -61,9 +72,15 @@ class Taker:
         return before, False
 
     async def _log(
-        self, received: Received, delivery: Submission, source: Source, defaults: Defaults, traceparent: str | None
+        self,
+        received: Received,
+        delivery: Submission,
+        source: Source,
+        defaults: Defaults,
+        traceparent: str | None,
+        left_out: LeftOut = NOTHING,
     ) -> Accepted | None:
-        mapped = _mapped(delivery, source)
+        mapped = _mapped(delivery, source, left_out)
 
         async def work(conn: Connection) -> logbook.Logged | None:
             return await logbook.log(conn, received, submitted, defaults=defaults, traceparent=traceparent)
@@ -72,9 +89,13 @@ class Taker:
             submitted = meeting.read(mapped.document, plans=self.plans, defaults=defaults)
             logged = await db.in_transaction(self.pool, work)
         except Invalid as invalid:
+            if wrong := forgiving.wrong_guesses(mapped, invalid.errors):
+                return await self._log(received, delivery, source, defaults, traceparent, {**left_out, **wrong})
             raise Invalid(explained(invalid.errors, mapped, delivery)) from None
         if logged is None:
             return None
+        if left_out:
+            log.info("submission.guesses_left_out", submission=str(logged.submission), fields=sorted(left_out))
         return Accepted(submission=logged.submission, meetings=tuple(one.id for one in logged.meetings))
 
     async def _book(
@@ -132,14 +153,16 @@ def attending(booking: Booking, source: Source, defaults: Defaults, plans: Colle
     return found
 
 
-def _attending(submission: Submission, source: Source, defaults: Defaults, plans: Collection[str]) -> Submitted:
-    mapped = _mapped(submission, source)
+def _attending(
+    submission: Submission, source: Source, defaults: Defaults, plans: Collection[str], left_out: LeftOut = NOTHING
+) -> Submitted:
+    mapped = _mapped(submission, source, left_out)
     try:
         return meeting.read(mapped.document, plans=plans, defaults=defaults, about="booking")
     except Invalid as invalid:
-        if (kept := forgiving.forgiven(submission, mapped, invalid.errors)) is None:
+        if not (wrong := forgiving.wrong_guesses(mapped, invalid.errors)):
             raise Invalid(mapping.explained(invalid.errors, mapped)) from None
-    return _attending(kept, source, defaults, plans)
+    return _attending(submission, source, defaults, plans, {**left_out, **wrong})
 
 
 def explained(errors: Sequence[FieldError], mapped: Mapped, submission: Submission) -> Sequence[FieldError]:
@@ -152,6 +175,14 @@ def unfit(errors: Sequence[FieldError]) -> Problem:
     return Problem(422, "Some fields are missing or wrong", errors=[{**error} for error in errors])
 
 
-def _mapped(submission: Submission, source: Source) -> Mapped:
+def unfetched(error: TryAgain) -> Problem:
+    """What it points to cannot be had for now: the sender may come again, and so may `source replay`."""
+    said = FieldError(field="body", problem=f"points to what cannot be fetched: {error.reason}")
+    return Problem(503, "Not available for the moment", errors=[{**said}], headers={"Retry-After": "60"})
+
+
+def _mapped(submission: Submission, source: Source, left_out: LeftOut = NOTHING) -> Mapped:
     known = bool(source.owner) or forgiving.names_owner(submission)
-    return mapping.apply(submission, mapping=source.mapping, fixed=source.fixed, owner_is_known=known)
+    return mapping.apply(
+        submission, mapping=source.mapping, fixed=source.fixed, owner_is_known=known, left_out=left_out
+    )

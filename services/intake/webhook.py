@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, NoReturn
 import structlog
 from aiohttp import web
 
-from services.intake import requests, sources
+from services.intake import readers, requests, sources, taking
 from services.intake.answers import Gathered, Handshake, Ignored, Unreadable
 from services.intake.providers import PROVIDERS, Provider
 from services.intake.rate import Rates
@@ -23,6 +23,7 @@ from services.intake.taking import Taker
 from shared import metrics
 from shared.db import Pool
 from shared.problem import Problem
+from shared.retry import TryAgain
 from shared.signing import BadToken, Box
 from shared.web import bad_body, read_body
 
@@ -113,11 +114,13 @@ class Webhook:
         )
         async with asyncio.timeout(STORE_WITHIN_SECONDS - spent_seconds):
             try:
-                delivery = provider.read(headers, body)
+                delivery = provider.read(headers, await self._taker.whole(reached.source, body, secret))
             except ValueError as error:
                 return _repeated(await self._taker.reject(received, bad_body(str(error))))
             except Unreadable as error:
                 return _repeated(await self._taker.reject(received, bad_body(str(error), status=422)))
+            except TryAgain as error:
+                return _repeated(await self._taker.reject(received, taking.unfetched(error)))
             match delivery:
                 case Ignored():
                     log.info("submission.ignored", source=str(reached.source.id), reason=delivery.reason)
@@ -127,8 +130,10 @@ class Webhook:
             accepted, is_new = await self._taker.take(received, delivery, reached.source, requests.traceparent(request))
             if not is_new:
                 return Answered(accepted, 200, "repeated")
-            # Zoom knows 200 and 204 alone.
-            return Answered(accepted, 200 if isinstance(delivery, Gathered) else 202, "accepted")
+            # Zoom knows 200 and 204 alone; and of a ticket that was given up before it was a meeting nothing comes.
+            is_fetched = reached.source.provider in readers.POINTING
+            is_done = isinstance(delivery, Gathered) or (is_fetched and not accepted.meetings)
+            return Answered(accepted, 200 if is_done else 202, "accepted")
 
     def _verify(self, provider: Provider, headers: Mapping[str, str], raw: bytes, reached: Reached) -> str:
         """Return the live key of the source that proves these bytes; raises when none does.

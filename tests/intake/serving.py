@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from services.intake import app as intake
 from services.intake import sources
-from services.intake.providers import PROVIDERS
+from services.intake.providers import PROVIDERS, eventbrite
 from services.scheduler.plan import Plans
 from shared import settings
 from shared.db import Pool
@@ -31,11 +31,13 @@ ONE_MEETING = {"submissions": 1, "people": 1, "connections": 1, "meetings": 1, "
 
 
 @asynccontextmanager
-async def serving(pool: Pool, keys: tuple[SecretStr, ...], **given: Any) -> AsyncIterator["Intake"]:
+async def serving(
+    pool: Pool, keys: tuple[SecretStr, ...], *, eventbrite_api: str = eventbrite.API, **given: Any
+) -> AsyncIterator["Intake"]:
     """Serve intake's routes on this pool."""
     config = settings.read(secret_key=keys, public_url="https://hello.school.example", **given)
     app = application()
-    intake.add_routes(app, pool, config, PLANNER)
+    intake.add_routes(app, pool, config, PLANNER, eventbrite_api=eventbrite_api)
     running = runner(app, shutdown_timeout=1)
     await running.setup()
     site = web.TCPSite(running, "127.0.0.1", 0)

@@ -283,7 +283,7 @@ EVENTBRITE = sorted((PAYLOADS / "eventbrite").glob("*.expect.json"))
 
 
 @pytest.mark.parametrize("path", EVENTBRITE, ids=lambda path: path.name.removesuffix(".expect.json"))
-async def test_eventbrite_is_refused_in_words_and_never_with_410(intake: Intake, path: Path) -> None:
+async def test_eventbrite_without_a_token_is_refused_in_words_and_never_with_410(intake: Intake, path: Path) -> None:
     expected = json.loads(path.read_text())
     source = await intake.source("eventbrite")
 
@@ -296,11 +296,6 @@ async def test_eventbrite_is_refused_in_words_and_never_with_410(intake: Intake,
         [error] = (await answer.json())["errors"]
         assert (answer.status, expected["refused"] in error["problem"]) == (422, True)
         assert await intake.count("submissions", "state = 'rejected'") == 1
-
-
-def test_a_token_for_eventbrite_would_promise_what_is_not_done() -> None:
-    with pytest.raises(ValueError, match="CSV"):
-        PROVIDERS["eventbrite"].check_secret("token")
 
 
 async def test_an_answer_that_was_only_a_guess_does_not_cost_the_meeting(intake: Intake) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from services.scheduler import ical, store_calendars
 from services.scheduler.calendars import READ_EVERY
-from services.scheduler.fetching import Forbidden, allowed, fetch
+from services.scheduler.fetching import LARGEST, Forbidden, allowed, fetch
 from services.scheduler.ical import NotACalendar
 from shared import db
 from shared.command import Failed, Refused, connection, show, show_json
@@ -114,6 +114,12 @@ async def _fetched(url: str) -> bytes:
 
 def _file(name: str) -> bytes:
     try:
-        return Path(name).read_bytes()
+        if Path(name).exists() and not Path(name).is_file():
+            raise Refused(f"{name}: cannot be read: is no file")
+        with Path(name).open("rb") as file:
+            text = file.read(LARGEST + 1)
     except OSError as error:
         raise Refused(f"{name}: cannot be read: {(error.strerror or 'unknown').lower()}") from None
+    if len(text) > LARGEST:
+        raise Refused(f"{name}: is larger than 1 MiB")
+    return text

@@ -1,12 +1,15 @@
 """iCalendar: the breaks in a school's calendar (RFC 5545); pure.
 
-An event counts when it lasts whole days; meetings and bells, which have hours, do not. Recurring events are followed
+An event counts when it lasts whole days, also those written from midnight to midnight, as Outlook may; meetings and
+bells, which have hours, do not. Recurring events are followed
 for some years, less their exceptions; cancelled ones are left out.
 """
 
+import re
+from collections import deque
 from collections.abc import Collection, Iterator
 from datetime import date, datetime, time, timedelta
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Any, Final
 
 from dateutil.rrule import rrulestr
@@ -17,7 +20,8 @@ from shared.events import Break
 
 YEARS_AHEAD: Final = timedelta(days=4 * 366)
 MOST_EVENTS: Final = 5_000
-MOST_TIMES: Final = 1_000  # of one recurring event
+MOST_TIMES: Final = 1_000  # of one recurring event, the last
+MOST_COUNTED: Final = 50_000  # more than a century of days
 LONGEST: Final = timedelta(days=366)
 
 
@@ -53,8 +57,8 @@ def breaks(text: bytes, *, today: date, only: Collection[str] = ()) -> tuple[Bre
 
 
 def _of(event: Any, replaced: Collection[tuple[str, Any]], today: date) -> Iterator[Break]:
-    first = event["DTSTART"].dt
-    if isinstance(first, datetime) or str(event.get("STATUS", "")).upper() == "CANCELLED":
+    first = _first(event)
+    if first is None or str(event.get("STATUS", "")).upper() == "CANCELLED":
         return
     length = _length(event, first)
     uid = str(event.get("UID"))
@@ -63,9 +67,23 @@ def _of(event: Any, replaced: Collection[tuple[str, Any]], today: date) -> Itera
             yield Break(first=day, last=day + length - timedelta(days=1))
 
 
+def _first(event: Any) -> date | None:
+    """Return the day on which an event of whole days begins."""
+    first = event["DTSTART"].dt
+    if not isinstance(first, datetime):
+        return first  # type: ignore[no-any-return]
+    end = event["DTEND"].dt if "DTEND" in event else None
+    if not isinstance(end, datetime) or first.time() != time() or end.time() != time() or end.date() <= first.date():
+        return None
+    # Midnight in UTC is the evening before in Boston, unless it says that it is all of a day.
+    is_whole = first.tzname() != "UTC" or str(event.get("X-MICROSOFT-CDO-ALLDAYEVENT", "")).upper() == "TRUE"
+    return first.date() if is_whole else None
+
+
 def _length(event: Any, first: date) -> timedelta:
     if "DTEND" in event:
-        length = event["DTEND"].dt - first  # the end is not part of it
+        end = event["DTEND"].dt  # not part of it
+        length = (end.date() if isinstance(end, datetime) else end) - first
     elif "DURATION" in event:
         length = event["DURATION"].dt
     else:
@@ -91,8 +109,10 @@ def _days(event: Any, first: date, today: date) -> list[date]:
                 part[: len("UNTIL=YYYYMMDD")] if part.startswith("UNTIL=") else part
                 for part in rule.to_ical().decode().split(";")
             )
-            times = islice(rrulestr(text, dtstart=start), MOST_TIMES)
-            days += [day.date() for day in times if day <= until]
+            if re.search(r"FREQ=(SECOND|MINUTE|HOUR)LY", text):
+                raise NotACalendar("a rule that repeats whole days by hours, minutes or seconds is not followed")
+            times = takewhile(lambda day: day <= until, rrulestr(text, dtstart=start))
+            days += [day.date() for day in deque(islice(times, MOST_COUNTED), MOST_TIMES)]  # the last ones
     return sorted({*days, *_dates(event, "RDATE")} - set(_dates(event, "EXDATE")))
 
 

@@ -71,6 +71,12 @@ WINTER = "DTSTART;VALUE=DATE:20261221\nDTEND;VALUE=DATE:20270103\nSUMMARY:Winter
             (),
             [(f"2026-{d}", f"2026-{d}") for d in ("11-06", "11-13", "11-20", "12-01")],
         ),
+        (["DTSTART:20261221T000000\nDTEND:20270102T000000"], (), [("2026-12-21", "2027-01-01")]),  # as Outlook has it
+        (
+            ["DTSTART;TZID=America/New_York:20261221T000000\nDTEND;TZID=America/New_York:20261222T000000", WINTER],
+            (),
+            [("2026-12-21", "2027-01-02")],
+        ),
     ],
 )
 def test_the_whole_days_of_a_calendar_are_its_breaks(
@@ -78,6 +84,11 @@ def test_the_whole_days_of_a_calendar_are_its_breaks(
 ) -> None:
     found = ical.breaks(calendar(*events), today=TODAY, only=only)
     assert [(str(one.first), str(one.last)) for one in found] == expected
+
+
+def test_a_weekly_break_that_began_long_ago_is_followed_to_where_it_matters() -> None:
+    found = ical.breaks(calendar("DTSTART;VALUE=DATE:19700105\nRRULE:FREQ=WEEKLY"), today=TODAY)
+    assert (len(found), found[-1].last.year) == (1000, 2030)
 
 
 def test_an_event_moved_out_of_its_series_is_where_it_was_moved() -> None:
@@ -100,6 +111,8 @@ def test_a_break_without_an_end_in_sight_is_followed_for_some_years() -> None:
         (b"\xff\xfe\x00", "it is no iCalendar"),
         (calendar(), "it has no event of whole days"),
         (calendar("DTSTART:20261111T090000Z"), "it has no event of whole days"),
+        (calendar("DTSTART:20261221T000000Z\nDTEND:20261222T000000Z"), "it has no event of whole days"),  # whose day?
+        (calendar("DTSTART;VALUE=DATE:20261102\nRRULE:FREQ=SECONDLY;BYMONTH=2;BYMONTHDAY=30"), "is not followed"),
         (calendar("SUMMARY:nothing"), "it is no iCalendar"),
         (calendar("DTSTART;VALUE=DATE:20261102\nRRULE:FREQ=SOMETIMES"), "it "),
         (
@@ -171,6 +184,20 @@ async def test_what_waits_moves_out_of_an_imported_break_and_back(
     assert await run("import", str(file), "--person", "nobody@school.example") == 2
     assert "nobody with the address" in capsys.readouterr().err
     await assert_told(scheduler_pool)
+
+
+async def test_a_file_that_has_no_end_or_is_too_large_is_not_imported(
+    scheduler_pool: Pool,
+    database_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    (large := tmp_path / "large.ics").write_bytes(b"X" * (fetching.LARGEST + 1))
+    for path, why in (("/dev/zero", "cannot be read: is no file"), (str(large), "is larger than 1 MiB")):
+        assert await asyncio.to_thread(cli.main, ["calendar", "import", path]) == 2
+        assert capfd.readouterr().err == f"afterhello: {path}: {why}\n"
 
 
 async def test_a_feed_is_read_again_every_day_and_what_it_had_stays_when_it_fails(scheduler_pool: Pool) -> None:

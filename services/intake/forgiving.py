@@ -1,25 +1,30 @@
-"""A booking is not sent twice, so an answer only guessed to be one of our fields must not cost it. Pure."""
+"""A form or a booking is not sent twice, so an answer only guessed to be one of our fields must not cost it. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from typing import Final
 
+from services.intake import several
 from services.intake.answers import Submission
 from services.intake.body import FieldError
-from services.intake.mapping import Mapped
+from services.intake.mapping import LeftOut, Mapped
+
+# Without these there is no meeting; and what was meant for the owner must not be logged as somebody else's.
+REQUIRED: Final = ("owner.email", "contact.name")
 
 
-def forgiven(submission: Submission, mapped: Mapped, errors: Sequence[FieldError]) -> Submission | None:
-    """Return the submission without the answers that were guessed wrong; None when it is something else that is wrong.
+def wrong_guesses(mapped: Mapped, errors: Sequence[FieldError]) -> LeftOut:
+    """Return the fields that were guessed wrong, and why; none when it is something else that is wrong.
 
-    The tool's own facts stand under our names: only what the booker answered beside them was a guess.
+    A question that has the name of our field is no guess: there the form, or the tool, says itself what it means.
     """
-    guessed = {
-        line.question
-        for line in mapped.report
-        if line.how == "guessed" and line.question != line.field and any(_is_in(line.field, one) for one in errors)
-    }
-    kept = tuple(answer for answer in submission.answers if answer.title not in guessed)
-    return replace(submission, answers=kept) if len(kept) < len(submission.answers) else None
+    found: dict[str, str] = {}
+    for line in mapped.report:
+        if line.how != "guessed" or line.question == line.field or several.single(line.field) in REQUIRED:
+            continue
+        for error in errors:
+            if _is_in(line.field, several.renamed(error["field"], mapped.numbers)):
+                found.setdefault(line.field, error["problem"])
+    return found
 
 
 def names_owner(submission: Submission) -> bool:
@@ -27,6 +32,6 @@ def names_owner(submission: Submission) -> bool:
     return any("owner.email" in answer.names and answer.value for answer in submission.answers)
 
 
-def _is_in(field: str, error: FieldError) -> bool:
+def _is_in(field: str, wrong: str) -> bool:
     """Say whether this field is what is wrong, or what is wrong is a part of it: `topics.0`."""
-    return error["field"] == field or error["field"].startswith(f"{field}.")
+    return wrong == field or wrong.startswith(f"{field}.")

@@ -12,7 +12,9 @@ from services.intake.filling import FIELDS as FIELDS
 from services.intake.filling import OWN_KINDS, filled
 from services.intake.guessing import guess
 
-How = Literal["mapped", "set", "guessed", "not answered", "not asked", "left to its default"]
+How = Literal["mapped", "set", "guessed", "left out", "not answered", "not asked", "left to its default"]
+LeftOut = Mapping[str, str]  # fields that were guessed wrong, and what is wrong with each
+NOTHING: Final[LeftOut] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +25,7 @@ class Placed:
     how: How
     question: str | None = None
     value: Any = None
+    why: str | None = None  # it was left out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +54,17 @@ def check(mapping: Mapping[str, str], fixed: Mapping[str, str]) -> None:
 
 
 def apply(
-    submission: Submission, *, mapping: Mapping[str, str], fixed: Mapping[str, str], owner_is_known: bool = False
+    submission: Submission,
+    *,
+    mapping: Mapping[str, str],
+    fixed: Mapping[str, str],
+    owner_is_known: bool = False,
+    left_out: LeftOut = NOTHING,
 ) -> Mapped:
-    """Return what the submission says in the API's words: what is set first, then what is mapped, then guesses."""
+    """Return what the submission says in the API's words: what is set first, then what is mapped, then guesses.
+
+    Guesses at the fields `left_out` are told of, and not taken.
+    """
     answers = submission.answers if submission.document is None else _flat(submission.document)
     asked = Asked(answers)
     values: dict[str, Any] = {field: filled(field, value) for field, value in fixed.items()}
@@ -76,8 +87,13 @@ def apply(
     for field, found in guess(free, wanted, mapped=mapped, owner_is_known=known).items():
         if (value := joined(found)) is not None:
             used += found
-            values[field] = _guessed(field, filled(several.single(field), value))
-            report.append(Placed(field=field, how="guessed", question=_names(found), value=values[field]))
+            value = _guessed(field, filled(several.single(field), value))
+            if field in left_out:
+                why = left_out[field]
+                report.append(Placed(field=field, how="left out", question=_names(found), value=value, why=why))
+            else:
+                values[field] = value
+                report.append(Placed(field=field, how="guessed", question=_names(found), value=value))
     placed = {line.field for line in report}
     report += [Placed(field=field, how="left to its default") for field in FIELDS if field not in placed]
     shared = {field: values[field] for field in values if field in fixed or field == "contact.consent"}
@@ -98,7 +114,7 @@ def _looked_for(lines: Mapping[str, Placed], field: str) -> str:
     if line is None:
         return ""
     match line.how:
-        case "mapped" | "guessed":
+        case "mapped" | "guessed" | "left out":
             return f" (the answer to {_quoted(line.question)})"
         case "not answered":
             return f" (the question {_quoted(line.question)} was left out)"

@@ -8,7 +8,7 @@ from typing import Any
 from services.intake import forgiving, mapping, meeting
 from services.intake.answers import Answer, Booking, Delivery, Gathered, Handshake, Ignored, Submission
 from services.intake.body import FieldError, Invalid
-from services.intake.mapping import Placed
+from services.intake.mapping import LeftOut, Placed
 from services.intake.meeting import About, Defaults
 
 
@@ -51,21 +51,24 @@ def rehearse(
         case Ignored():
             return Rehearsed(ignored=delivery.reason)
     found = Rehearsed()
+    left_out: LeftOut = {}
     while submissions:
         submission, *submissions = submissions
         known = bool(defaults.owner) or forgiving.names_owner(submission)
-        mapped = mapping.apply(submission, mapping=mapped_to, fixed=fixed, owner_is_known=known)
+        mapped = mapping.apply(submission, mapping=mapped_to, fixed=fixed, owner_is_known=known, left_out=left_out)
         try:
             submitted = meeting.read(mapped.document, plans=plans, defaults=defaults, about=about)
             zone, _ = meeting.zone_of(submitted, stored=None, defaults=defaults)
             drafts = meeting.settle(submitted, zone=zone, now=now)
         except Invalid as invalid:
-            if about == "booking" and (kept := forgiving.forgiven(submission, mapped, invalid.errors)):
-                submissions.insert(0, kept)
+            if wrong := forgiving.wrong_guesses(mapped, invalid.errors):
+                left_out = {**left_out, **wrong}
+                submissions.insert(0, submission)
                 continue
             is_form = submission.document is None
             errors = mapping.explained(invalid.errors, mapped) if is_form else invalid.errors
             return Rehearsed(errors=errors, fields=mapped.report, unused=mapped.unused)
+        left_out = {}
         found = Rehearsed(
             would_log=[*found.would_log, *(draft.facts for draft in drafts)],
             fields=found.fields or mapped.report,
@@ -82,7 +85,7 @@ def as_json(rehearsed: Rehearsed) -> dict[str, object]:
         "errors": list(rehearsed.errors),
         "ignored": rehearsed.ignored,
         "fields": [
-            {"field": line.field, "how": line.how, "question": line.question, "value": line.value}
+            {"field": line.field, "how": line.how, "question": line.question, "value": line.value, "why": line.why}
             for line in rehearsed.fields
         ],
         "unused": [{"question": _name(answer), "value": answer.value} for answer in rehearsed.unused],
@@ -131,6 +134,8 @@ def _whence(line: Placed) -> str:
             return f"{_shown(line.value)}  (as the tool tells it)"
         case "guessed":
             return f"{_shown(line.value)}  (guessed from {_quoted(line.question)})"
+        case "left out":
+            return f"-  (left out: {_shown(line.value)}, guessed from {_quoted(line.question)}, {line.why})"
         case "not answered":
             return f"-  (the question {_quoted(line.question)} was left out)"
         case _:

@@ -38,11 +38,11 @@ def changed(before: Mapping[UUID, FollowUp], after: Mapping[UUID, FollowUp]) -> 
 
 
 def planned(
-    meeting: Meeting, plan: Plan, person: Person, had: Sequence[FollowUp], *, now: datetime, touched_at: datetime | None
+    meeting: Meeting, plan: Plan, clock: Clock, had: Sequence[FollowUp], *, now: datetime, touched_at: datetime | None
 ) -> list[PlannedFollowUp]:
     """Return what the plan has for a meeting that was logged, or changed, at this moment, and had these so far."""
     ended = [(one.step, one.occurrence) for one in had if one.state != "waiting"] if had else None
-    return follow_ups(meeting, plan, person, now=now, since=Since(touched_at=touched_at, ended=ended))
+    return follow_ups(meeting, plan, clock, now=now, since=Since(touched_at=touched_at, ended=ended))
 
 
 def stood(

@@ -63,13 +63,14 @@ async def _planned(
         found.setdefault(one.meeting_id, []).append(one)
     against = await standing.against(conn, people.values())
     touches = await standing.touched_at(conn, [event.data.meeting.connection for event in events])
+    clocks = {person.id: clock_of(person) for person in people.values()}
     planned_of = {}
     for event in events:
         meeting = event.data.meeting
         planned_of[meeting.id] = life.planned(
             meeting,
             plans.get(meeting.plan),
-            people[event.data.owner.id],
+            clocks[event.data.owner.id],
             found.get(meeting.id, ()),
             now=_as_of(event),
             touched_at=touches.get(meeting.connection),
@@ -79,7 +80,7 @@ async def _planned(
     for event in events:
         meeting, person = event.data.meeting, people[event.data.owner.id]
         changed += planning.planned_anew(
-            meeting, person, clock_of(person), planned_of[meeting.id], found.get(meeting.id, []), against, early
+            meeting, person, clocks[person.id], planned_of[meeting.id], found.get(meeting.id, []), against, early
         )
     return changed
 

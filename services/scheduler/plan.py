@@ -101,14 +101,14 @@ NOTHING: Final = Since()
 
 
 def follow_ups(
-    meeting: Meeting, plan: Plan, recipient: Person, *, now: datetime, since: Since = NOTHING
+    meeting: Meeting, plan: Plan, recipient: Person | Clock, *, now: datetime, since: Since = NOTHING
 ) -> list[PlannedFollowUp]:
     """Return the follow-ups of a meeting that was logged (or moved) now, in the order they fall due.
 
     Those already past are skipped, but for the newest, which goes at the next send time. A step that counts back
     from a goal waits for the goal to be known.
     """
-    clock = clock_of(recipient)
+    clock = recipient if isinstance(recipient, Clock) else clock_of(recipient)
     planned = schedule(plan, clock, met_at=meeting.met_at, goal_at=meeting.goal_at, since=since)
     late = [follow_up for follow_up in planned if _is_late(follow_up, now)]
     if not late:

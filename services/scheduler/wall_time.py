@@ -53,14 +53,14 @@ class Clock:
     paused_until: date | None = None  # nothing before this day: what falls due earlier comes then
     # What a full nudge rolls, and what a stack of meetings of one day has, is wanted on the same few days.
     _placed: "dict[tuple[Target, bool], Moment]" = field(default_factory=dict, init=False, repr=False, compare=False)
+    _wanted: dict[date, date] = field(default_factory=dict, init=False, repr=False, compare=False)
     _counted: dict[tuple[date, Unit, int], date] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def is_quiet(self, instant: datetime) -> bool:
         """Whether the wall clock shows quiet hours at this instant; their last moment is not one of them."""
         local_time = instant.astimezone(self.zone).time()
-        if self.quiet_from <= self.quiet_to:
-            return self.quiet_from <= local_time < self.quiet_to
-        return local_time >= self.quiet_from or local_time < self.quiet_to
+        is_after, is_before = local_time >= self.quiet_from, local_time < self.quiet_to
+        return (is_after and is_before) if self.quiet_from <= self.quiet_to else (is_after or is_before)
 
     def wants(self, instant: datetime) -> bool:
         """Whether the wall clock shows a wanted day at this instant."""
@@ -92,6 +92,12 @@ class Clock:
             if self.has(wanted):
                 yield wanted
 
+    def next_wanted(self, day: date) -> date:
+        """Return the first wanted day from this one on, itself included."""
+        if day not in self._wanted:
+            self._wanted[day] = next(self.wanted_days(day))
+        return self._wanted[day]
+
     def has(self, day: date) -> bool:
         """Whether the zone's calendar has this day."""
         return self.resolve(day, time(12)).astimezone(self.zone).date() == day
@@ -100,9 +106,8 @@ class Clock:
         """Return the first instant after this one at which it is (not) quiet, knowing that now it is the other way."""
         edge = self.quiet_from if quiet else self.quiet_to
         day = instant.astimezone(self.zone).date()
-        reached = next(
-            reached for n in range(4) if (reached := self._edge(day + timedelta(days=n), edge, instant, quiet=quiet))
-        )
+        days = (day + timedelta(days=n) for n in range(4))
+        reached = next(at for on in days if (at := self._edge(on, edge, instant, quiet=quiet)))
         if self._offset(instant) != self._offset(reached):  # the clock itself may jump out of, or into, quiet hours
             jump = self._clock_change(instant, reached)
             if self.is_quiet(jump) == quiet:
@@ -181,10 +186,10 @@ def place(target: Target, clock: Clock, *, heeds_quiet: bool = True) -> Moment:
 
     Raises `NoSuchDay` when no day is wanted. An elapsed target may fall on any day.
     """
-    found = clock._placed.get((target, heeds_quiet))
-    if found is None:
-        found = clock._placed[target, heeds_quiet] = _place(target, clock, heeds_quiet=heeds_quiet)
-    return found
+    key = target, heeds_quiet
+    if key not in clock._placed:
+        clock._placed[key] = _place(target, clock, heeds_quiet=heeds_quiet)
+    return clock._placed[key]
 
 
 def _place(target: Target, clock: Clock, *, heeds_quiet: bool) -> Moment:
@@ -196,10 +201,10 @@ def _place(target: Target, clock: Clock, *, heeds_quiet: bool) -> Moment:
         return moment(held(target.not_before), clock.zone)
     day, local_time = target.day, target.at or clock.send_at
     while True:
-        day = next(clock.wanted_days(day))
+        day = clock.next_wanted(day)
         due_at = held(clock.resolve(day, local_time))
         local = due_at.astimezone(clock.zone)
-        if local.date() != day and next(clock.wanted_days(local.date())) != local.date():
+        if local.date() != day and clock.next_wanted(local.date()) != local.date():
             # Quiet hours, or a gap, have carried it over midnight into a day that is not wanted.
             day, local_time = local.date(), local.time()
         elif target.not_before is not None and due_at < target.not_before:

@@ -1,6 +1,6 @@
 # Afterhello. `make help` lists what there is to make.
 .DEFAULT_GOAL := help
-.PHONY: FORCE help .venv run demo test lint up env lock
+.PHONY: FORCE help .venv run demo test simulate lint up env lock
 MAKEFLAGS += --no-print-directory
 SHELL := /bin/sh
 
@@ -11,7 +11,7 @@ WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); [ $$n 
 ARGS ?=
 
 help: ## what you are reading
-	@awk -F ':.*## ' '/^[a-z.]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z.]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 
 .venv: $(READY) ## the environment that all others use, from deploy/requirements-dev.txt
 	@true
@@ -33,6 +33,9 @@ demo: $(READY) ## watch one form submission become three mails; leaves nothing b
 
 test: $(READY) ## all tests; ARGS="-k stop tests/flow" picks some
 	@$(BIN)/pytest -q -n $(WORKERS) $(ARGS)
+
+simulate: $(READY) ## a school year of 10,000 educators, every rule checked; ARGS="--seed 7 --educators 500"
+	@$(BIN)/python -m tests.simulation $(ARGS)
 
 lint: $(READY) ## formatting, ruff, mypy (strict), who may import whom
 	@$(BIN)/ruff format --quiet --check . || { echo "make: .venv/bin/ruff format . mends the formatting" >&2; exit 1; }

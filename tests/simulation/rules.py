@@ -1,0 +1,176 @@
+"""The rules of a school year, read anew: what a record must not show. Nothing here decides anything of the product."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from services.scheduler.follow_up import FollowUp
+from shared.events import DueFollowUp, NudgeData, Person
+from tests.simulation.record import Cause, Change, Record
+from tests.simulation.wall import Wall
+from tests.simulation.world import DOWN, ENDS, RELEASED, TOO_LATE_AFTER, UP
+
+REASONS: Final = {
+    *("past", "superseded", "no-consent", "suppressed", "erased", "no-show", "cancelled", "rescheduled"),
+}
+MAY_BECOME: Final[dict[str, set[str]]] = {
+    "waiting": {"waiting", "nudged", "done", "stopped", "skipped", "expired"},
+    "nudged": {"done", "waiting", "stopped", "skipped"},  # put off, and by then its connection had ended
+    "stopped": {"done"},
+    "skipped": set(),
+    "done": set(),
+    "expired": set(),
+}
+PROMPT: Final = 5  # seconds: what the timers take when nothing holds them up
+AFTER_THE_OUTAGE: Final = RELEASED.timestamp() + 125  # by then everybody's turn has come
+HOUR: Final = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A rule that was broken, by whose follow-ups, and how."""
+
+    rule: str
+    educator: int
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.rule}: educator {self.educator}, {self.what}"
+
+
+def broken(record: Record) -> list[Violation]:
+    """Return every rule that this record breaks."""
+    check = _Check(record)
+    found = [*check.lives(), *check.nudges(), *check.catch_up()]
+    return [Violation(rule, record.number, what) for rule, what in found]
+
+
+Found = Iterator[tuple[str, str]]
+
+
+@dataclass(slots=True)
+class _Check:
+    record: Record
+    walls: list[tuple[datetime, Person, Wall]] = field(init=False)
+    lives_of: dict[int, list[Change]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.walls = [(since, person, Wall(person)) for since, person in self.record.people]
+        self.lives_of = defaultdict(list)
+        for change in self.record.changes:
+            self.lives_of[change.after.id.int].append(change)
+
+    def then(self, at: datetime) -> tuple[Person, Wall]:
+        """Return the person as we knew them at this moment."""
+        return next((person, wall) for since, person, wall in reversed(self.walls) if since <= at)
+
+    def lives(self) -> Found:
+        """Every follow-up ends in one way, with a reason, or waits for a moment after the year."""
+        carried = Counter(one.id.int for _, nudge in self.record.nudges for one in nudge.follow_ups)
+        for key, life in self.lives_of.items():
+            id = life[0].after.id
+            before: FollowUp | None = None
+            for change in life:
+                after = change.after
+                if after.revision != (before.revision + 1 if before else 1):
+                    yield "ends once", f"{id} went from revision {before and before.revision} to {after.revision}"
+                if before is not None and not _may(before, after, change.cause):
+                    yield "ends once", f"{id} was {_end(before)} and became {_end(after)} by {change.cause}"
+                if (after.state == "skipped") != (after.reason in REASONS):
+                    yield "says why", f"{id} became {after.state} with the reason {after.reason}"
+                if before is not None:
+                    yield from _overdue(before, change.at)
+                before = after
+            assert before is not None
+            if before.state == "waiting" and not before.is_paused and before.due_at < ENDS:
+                yield "is not forgotten", f"{id} still waits for {before.due_at}"
+            if carried[key] != sum(change.after.state == "nudged" for change in life):
+                yield "ends once", f"{id} was carried by {carried[key]} nudges"
+
+    def nudges(self) -> Found:
+        """None in quiet hours, on unwanted days, twice for a send time, above the limit, after a stop, or too late."""
+        had: dict[tuple[str, datetime], UUID] = {}
+        logged_at = {meeting.id: meeting.logged_at for _, meeting in self.record.meetings}
+        for at, nudge in self.record.nudges:
+            person, wall = self.then(at)
+            day, minute = wall.shows(at.timestamp())
+            on_a_day = [one for one in nudge.follow_ups if not self.was_put_off_by_hours(one.id, at)]
+            if wall.is_quiet(minute):
+                yield "no quiet hours", f"nudged at {day} {_clock(minute)}"
+            if on_a_day and (why := wall.why_not(day)):
+                yield "wanted days", f"nudged on {day}, {why}"
+            limit = max(person.daily_limit, 1)
+            if len(connections := {one.connection for one in nudge.follow_ups}) > limit:
+                yield "daily limit", f"{len(connections)} connections in one nudge, not {limit}"
+            for due_at in {one.due_at for one in on_a_day}:
+                if had.setdefault((nudge.channel, due_at), nudge.nudge) != nudge.nudge:
+                    yield "one nudge a send time", f"a second one for {due_at} on {nudge.channel}"
+            for one in nudge.follow_ups:
+                if at - one.due_at > TOO_LATE_AFTER:
+                    yield "not too late", f"{one.id} was nudged {at - one.due_at} late"
+                if self.is_stopped(one, logged_at[one.meeting], at):
+                    yield "none after stop", f"{one.id} was nudged at {at}"
+
+    def was_put_off_by_hours(self, id: UUID, at: datetime) -> bool:
+        """Whether its owner wanted it in some hours, whatever day that is."""
+        put_off = [by_hours for heard_at, by_hours in self.record.put_off.get(id, ()) if heard_at <= at]
+        return bool(put_off) and put_off[-1]
+
+    def is_stopped(self, one: DueFollowUp, logged_at: datetime, at: datetime) -> bool:
+        """Whether a stop of this had been heard of, which nothing has lifted."""
+        return any(
+            stop.heard_at <= at
+            and (stop.connection is None or (stop.connection == one.connection))
+            and (stop.connection is None or logged_at <= stop.said_at)
+            for stop in self.record.stops
+        )
+
+    def catch_up(self) -> Found:
+        """After the outage: one nudge for all that was due in it, the newest of each connection."""
+        late: list[NudgeData] = []
+        for at, nudge in self.record.nudges:
+            if at < UP:
+                if at >= DOWN:
+                    yield "the outage", f"nudged at {at}, while everything was down"
+                continue
+            if any(one.due_at < UP for one in nudge.follow_ups):
+                late.append(nudge)
+        if len(late) > 1:
+            yield "one nudge after the outage", f"{len(late)} of them"
+        for nudge in late:
+            newest: dict[UUID, datetime] = {}
+            for one in nudge.follow_ups:
+                if newest.setdefault(one.connection, one.due_at) != one.due_at:
+                    yield "one nudge after the outage", f"two steps of one connection, {one.connection}"
+
+
+def _may(before: FollowUp, after: FollowUp, cause: Cause) -> bool:
+    if before.state == "nudged" and after.state in {"waiting", "stopped", "skipped"}:
+        return cause == "act"
+    if before.state == "skipped" and cause == "meeting":  # it was moved, revived, or given back
+        return before.reason in {"past", "rescheduled", "cancelled", "no-show", "superseded"}
+    if before.state == "skipped" and before.reason == "suppressed":
+        return cause == "stop" and after.state == "stopped"
+    return after.state in MAY_BECOME[before.state]
+
+
+def _overdue(before: FollowUp, at: datetime) -> Found:
+    if before.state != "waiting" or before.is_paused:
+        return
+    due_at, then = before.due_at.timestamp(), at.timestamp()
+    if then <= due_at + PROMPT or (
+        due_at < AFTER_THE_OUTAGE and DOWN.timestamp() <= then + PROMPT and then <= AFTER_THE_OUTAGE
+    ):
+        return
+    yield "in time", f"{before.id} was due at {before.due_at} and left until {at}"
+
+
+def _end(one: FollowUp) -> str:
+    return one.reason or one.state
+
+
+def _clock(minute: int) -> str:
+    return f"{minute // 60:02}:{minute % 60:02}"

@@ -1,5 +1,6 @@
 """Calendars: read again once a day where they come from a URL."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -35,7 +36,9 @@ class Calendars:
         if one is None:
             return 0
         try:
-            found = ical.breaks(await self.fetch(one.source), today=now.date(), only=one.words)
+            text = await self.fetch(one.source)
+            # A large feed takes seconds to follow, and meanwhile timers have to fire.
+            found = await asyncio.to_thread(ical.breaks, text, today=now.date(), only=one.words)
         except (TryAgain, Forbidden, NotACalendar) as error:
             async with self.pool.acquire(timeout=5) as conn:
                 await store_calendars.failed(conn, one.id, str(error))

@@ -1,8 +1,8 @@
 """iCalendar: the breaks in a school's calendar (RFC 5545); pure.
 
 An event counts when it lasts whole days, also those written from midnight to midnight, as Outlook may; meetings and
-bells, which have hours, do not. Recurring events are followed
-for some years, less their exceptions; cancelled ones are left out.
+bells, which have hours, do not. Recurring events are followed for some years, less their exceptions; cancelled ones are
+left out.
 """
 
 import re
@@ -20,6 +20,7 @@ from shared.events import Break
 
 YEARS_AHEAD: Final = timedelta(days=4 * 366)
 MOST_EVENTS: Final = 5_000
+MOST_RULES: Final = 60  # a rule that can never be met, such as each 30 February, takes seconds to see through
 MOST_TIMES: Final = 1_000  # of one recurring event, the last
 MOST_COUNTED: Final = 50_000  # more than a century of days
 LONGEST: Final = timedelta(days=366)
@@ -38,6 +39,8 @@ def breaks(text: bytes, *, today: date, only: Collection[str] = ()) -> tuple[Bre
         events: list[Any] = Calendar.from_ical(text).walk("VEVENT")[: MOST_EVENTS + 1]
         if len(events) > MOST_EVENTS:
             raise NotACalendar(f"it has more than {MOST_EVENTS} events")
+        if sum("RRULE" in event for event in events) > MOST_RULES:
+            raise NotACalendar(f"it has more than {MOST_RULES} events that repeat")
         replaced = {(str(event.get("UID")), event["RECURRENCE-ID"].dt) for event in events if "RECURRENCE-ID" in event}
         wanted = [word.casefold() for word in only]
         found = [

@@ -113,6 +113,7 @@ def test_a_break_without_an_end_in_sight_is_followed_for_some_years() -> None:
         (calendar("DTSTART:20261111T090000Z"), "it has no event of whole days"),
         (calendar("DTSTART:20261221T000000Z\nDTEND:20261222T000000Z"), "it has no event of whole days"),  # whose day?
         (calendar("DTSTART;VALUE=DATE:20261102\nRRULE:FREQ=SECONDLY;BYMONTH=2;BYMONTHDAY=30"), "is not followed"),
+        (calendar(*["DTSTART;VALUE=DATE:20261102\nRRULE:FREQ=YEARLY"] * 61), "more than 60 events that repeat"),
         (calendar("SUMMARY:nothing"), "it is no iCalendar"),
         (calendar("DTSTART;VALUE=DATE:20261102\nRRULE:FREQ=SOMETIMES"), "it "),
         (

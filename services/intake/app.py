@@ -26,7 +26,7 @@ from services.intake.meeting import Defaults, Planner
 from services.intake.providers import eventbrite
 from services.intake.rate import Rates
 from services.intake.taking import Taker
-from shared import db, dead_letter, metrics, outbox
+from shared import db, metrics, outbox, vitals
 from shared.bus import Bus
 from shared.db import Pool
 from shared.poll import poll
@@ -101,7 +101,7 @@ async def run(
                 app=app,
                 host=config.host,
                 port=port if port is not None else PORT if config.port is None else config.port,
-                checks={"database": lambda: _check_database(pool), "broker": bus.check},
+                checks={"database": lambda: vitals.answers(pool), "broker": bus.check},
                 vital=("database",),  # submissions are taken while the broker is away
                 start=start,
                 loops=(
@@ -109,14 +109,14 @@ async def run(
                     ("relay", relay),
                     ("consumer", until_stopped(consume)),
                     ("clean-up", clean_up),
-                    ("gauges", metrics.keep_fresh(lambda: _count(pool))),
+                    ("gauges", metrics.keep_fresh(lambda: vitals.count(pool, SERVICE))),
                 ),
             ),
             stop,
             started=started,
         )
     finally:
-        await _close(pool)
+        await vitals.close(pool)
 
 
 def add_routes(
@@ -152,24 +152,3 @@ def _closed_until(opened: asyncio.Event) -> Any:
         return await handler(request)
 
     return closed
-
-
-async def _check_database(pool: Pool) -> str:
-    async with pool.acquire(timeout=2) as conn:
-        await conn.fetchval("SELECT 1")
-    return "ok"
-
-
-async def _count(pool: Pool) -> None:
-    async with pool.acquire(timeout=5) as conn:
-        rows, seconds = await outbox.waiting(conn)
-        metrics.outbox_rows.labels(SERVICE).set(rows)
-        metrics.outbox_oldest.labels(SERVICE).set(seconds)
-        metrics.dead_letters.labels(SERVICE).set((await dead_letter.counts(conn))["dead"])
-
-
-async def _close(pool: Pool) -> None:
-    try:
-        await asyncio.wait_for(pool.close(), 5)
-    except (TimeoutError, *db.UNAVAILABLE):
-        pool.terminate()

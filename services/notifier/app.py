@@ -9,7 +9,7 @@ from services.notifier.channels import CHANNELS, Channel
 from services.notifier.claim import Rules
 from services.notifier.delivery import Deliveries
 from services.notifier.handlers import ROUTES
-from shared import db, dead_letter, metrics, outbox
+from shared import db, metrics, outbox, vitals
 from shared.bus import Bus
 from shared.db import Pool
 from shared.poll import poll
@@ -89,16 +89,11 @@ async def run(
     finally:
         for channel in channels.values():
             await channel.close()
-        await _close(pool)
+        await vitals.close(pool)
 
 
 def checks(pool: Pool, bus: Bus, channels: Mapping[str, Channel]) -> dict[str, Check]:
     """Return what `/readyz` asks: the database, the broker, and each channel as "channel NAME"."""
-
-    async def database() -> str:
-        async with pool.acquire(timeout=2) as conn:
-            await conn.fetchval("SELECT 1")
-        return "ok"
 
     def standing(name: str) -> Check:
         async def check() -> str:
@@ -108,20 +103,12 @@ def checks(pool: Pool, bus: Bus, channels: Mapping[str, Channel]) -> dict[str, C
 
         return check
 
-    return {"database": database, "broker": bus.check} | {f"channel {name}": standing(name) for name in channels}
+    return {"database": lambda: vitals.answers(pool), "broker": bus.check} | {
+        f"channel {name}": standing(name) for name in channels
+    }
 
 
 async def _count(pool: Pool) -> None:
+    await vitals.count(pool, SERVICE)
     async with pool.acquire(timeout=5) as conn:
-        rows, seconds = await outbox.waiting(conn)
-        metrics.outbox_rows.labels(SERVICE).set(rows)
-        metrics.outbox_oldest.labels(SERVICE).set(seconds)
-        metrics.dead_letters.labels(SERVICE).set((await dead_letter.counts(conn))["dead"])
         metrics.due_rows.labels(SERVICE).set(await store.due_rows(conn, await db.now(conn)))
-
-
-async def _close(pool: Pool) -> None:
-    try:
-        await asyncio.wait_for(pool.close(), 5)
-    except (TimeoutError, *db.UNAVAILABLE):
-        pool.terminate()

@@ -11,7 +11,7 @@ from services.scheduler.plan import Plans
 from services.scheduler.plan_file import PlanError
 from services.scheduler.rezoning import Rezoning
 from services.scheduler.timers import Timers
-from shared import db, dead_letter, metrics, outbox
+from shared import db, metrics, outbox, vitals
 from shared.bus import Bus
 from shared.db import Pool
 from shared.poll import poll
@@ -89,7 +89,7 @@ async def run(
                 host=config.host,
                 port=port,
                 checks={
-                    "database": lambda: _check_database(pool),
+                    "database": lambda: vitals.answers(pool),
                     "broker": bus.check,
                     "backlog": lambda: _check_backlog(pool),
                     "people": lambda: _check_people(pool),
@@ -110,13 +110,7 @@ async def run(
             started=started,
         )
     finally:
-        await _close(pool)
-
-
-async def _check_database(pool: Pool) -> str:
-    async with pool.acquire(timeout=2) as conn:
-        await conn.fetchval("SELECT 1")
-    return "ok"
+        await vitals.close(pool)
 
 
 async def _check_backlog(pool: Pool) -> str:
@@ -134,16 +128,6 @@ async def _check_people(pool: Pool) -> str:
 
 
 async def _count(pool: Pool) -> None:
+    await vitals.count(pool, SERVICE)
     async with pool.acquire(timeout=5) as conn:
-        rows, seconds = await outbox.waiting(conn)
-        metrics.outbox_rows.labels(SERVICE).set(rows)
-        metrics.outbox_oldest.labels(SERVICE).set(seconds)
-        metrics.dead_letters.labels(SERVICE).set((await dead_letter.counts(conn))["dead"])
         metrics.due_rows.labels(SERVICE).set(await store_due.due_rows(conn, await db.now(conn)))
-
-
-async def _close(pool: Pool) -> None:
-    try:
-        await asyncio.wait_for(pool.close(), 5)
-    except (TimeoutError, *db.UNAVAILABLE):
-        pool.terminate()

@@ -21,7 +21,7 @@ from tests.intake.postmen import INBOUND_KEY, SIGNING_KEY, VENDORS, WRITTEN_AT, 
 from tests.intake.serving import Intake, serving
 
 LETTERS = Path(__file__).parent / "letters"
-GIVEN = {"inbound_key": SecretStr(INBOUND_KEY), "mailgun_signing_key": SecretStr(SIGNING_KEY)}
+GIVEN: dict[str, Any] = {"inbound_key": SecretStr(INBOUND_KEY), "mailgun_signing_key": SecretStr(SIGNING_KEY)}
 vendors = pytest.mark.parametrize("vendor", VENDORS)
 
 

@@ -129,13 +129,14 @@ def twice_after_the_outage(record: Record) -> None:
 
 def without_a_reason(record: Record) -> None:
     last = record.changes[-1]
-    record.changes.append(replace(last, after=replace(last.after, revision=last.after.revision + 1, state="skipped")))
+    record.changes.append(last._replace(after=replace(last.after, revision=last.after.revision + 1, state="skipped")))
 
 
 def twice_ended(record: Record) -> None:
-    ended = next(change for change in record.changes if change.after.state == "expired")
-    done = replace(ended.after, state="nudged", revision=ended.after.revision + 1)
-    record.changes.append(replace(ended, after=done))
+    last = {change.after.id: change for change in record.changes}
+    ended = next(change for change in last.values() if change.after.state == "nudged")
+    again = replace(ended.after, state="expired", revision=ended.after.revision + 1)
+    record.changes.append(ended._replace(after=again))
 
 
 def a_lost_change(record: Record) -> None:
@@ -155,7 +156,7 @@ def left_until_later(record: Record) -> None:
         for n, change in enumerate(record.changes)
         if change.cause == "fired" and change.at > RELEASED + timedelta(hours=1)
     )
-    record.changes[n] = replace(nudged, at=nudged.at + timedelta(minutes=10))
+    record.changes[n] = nudged._replace(at=nudged.at + timedelta(minutes=10))
 
 
 @pytest.mark.parametrize(
@@ -200,7 +201,7 @@ def test_a_step_on_another_day_than_its_plan_has_is_seen(record: Record) -> None
     assert list(misplaced(record, PLANS)) == []
     n, first = next((n, change) for n, change in enumerate(record.changes) if change.after.playbook == "say-hello")
     moved = replace(record, changes=list(record.changes))
-    moved.changes[n] = replace(first, after=replace(first.after, due_at=first.after.due_at + timedelta(days=1)))
+    moved.changes[n] = first._replace(after=replace(first.after, due_at=first.after.due_at + timedelta(days=1)))
     assert len(list(misplaced(moved, PLANS))) == 1
     other: Plan = PLANS.get("meetup")
     assert list(misplaced(record, Plans({name: replace(other, name=name) for name in PLANS.names})))

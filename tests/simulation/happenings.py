@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 KINDS: Final = ("edcamp", "meetup", "chat", "sig", "webinar", "other", "default", "goal")
 SPANS: Final = ("2 hours", "5 hours", "1 day", "3 school days", "1 week", "2 weeks", "1 month")
+ANSWERS: Final = ("done", "later", "stop", "stop all", "replied", "silent")
+OF_A_THOUSAND: Final = (160, 240, 248, 248.4, 328.4, 1000)  # each with those before it
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 
 
@@ -50,17 +52,19 @@ def prepare(year: Year) -> None:
 def answer(year: Year, one: DueFollowUp, nudged_at: datetime) -> None:
     """Let the owner, or the contact, do something about a nudge; mostly nothing."""
     chance = year.chance
+    (act,) = chance.choices(ANSWERS, cum_weights=OF_A_THOUSAND)
+    if act == "silent":
+        return
     delay = timedelta(minutes=chance.uniform(1, 60)) if chance.random() < 0.6 else chance.uniform(0, 6) * DAY
     at = nudged_at + delay
     owner, whom = year.book.person.id, one.connection
-    act = chance.choices(("done", "later", "stop", "stop all", "replied", "silent"), (160, 80, 8, 0.4, 80, 672))[0]
     if act == "replied":
         year.at(at, partial(_heard_touch, year, TouchData(person=owner, connection=whom, at=at, how="replied")))
     elif act == "stop all":
         year.at(at, partial(_heard_act, year, ActedData(act="stop", person=owner, at=at)))
     elif act == "stop":
         year.at(at, partial(_heard_act, year, ActedData(act="stop", person=owner, connection=whom, at=at)))
-    elif act != "silent":
+    else:
         fields: dict[str, Any] = {"act": act, "person": owner, "connection": whom, "follow_up": one.id, "at": at}
         if act == "later":
             day = at.astimezone(ZoneInfo(year.book.person.time_zone)).date()

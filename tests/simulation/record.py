@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 from uuid import UUID
 
 from services.scheduler.follow_up import FollowUp
@@ -11,8 +11,7 @@ from shared.events import Meeting, NudgeData, Person
 Cause = Literal["meeting", "person", "touch", "act", "stop", "fired"]
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """A follow-up as it became, when and by what."""
 
     at: datetime

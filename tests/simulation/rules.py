@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -24,9 +24,8 @@ MAY_BECOME: Final[dict[str, set[str]]] = {
     "done": set(),
     "expired": set(),
 }
-PROMPT: Final = 5  # seconds: what the timers take when nothing holds them up
-AFTER_THE_OUTAGE: Final = RELEASED.timestamp() + 125  # by then everybody's turn has come
-HOUR: Final = 3600
+PROMPT: Final = timedelta(seconds=5)  # what the timers take when nothing holds them up
+AFTER_THE_OUTAGE: Final = RELEASED + timedelta(seconds=125)  # by then everybody's turn has come
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +80,8 @@ class _Check:
                     yield "ends once", f"{id} was {_end(before)} and became {_end(after)} by {change.cause}"
                 if (after.state == "skipped") != (after.reason in REASONS):
                     yield "says why", f"{id} became {after.state} with the reason {after.reason}"
-                if before is not None:
-                    yield from _overdue(before, change.at)
+                if before is not None and _is_overdue(before, change.at):
+                    yield "in time", f"{id} was due at {before.due_at} and left until {change.at}"
                 before = after
             assert before is not None
             if before.state == "waiting" and not before.is_paused and before.due_at < ENDS:
@@ -157,15 +156,11 @@ def _may(before: FollowUp, after: FollowUp, cause: Cause) -> bool:
     return after.state in MAY_BECOME[before.state]
 
 
-def _overdue(before: FollowUp, at: datetime) -> Found:
-    if before.state != "waiting" or before.is_paused:
-        return
-    due_at, then = before.due_at.timestamp(), at.timestamp()
-    if then <= due_at + PROMPT or (
-        due_at < AFTER_THE_OUTAGE and DOWN.timestamp() <= then + PROMPT and then <= AFTER_THE_OUTAGE
-    ):
-        return
-    yield "in time", f"{before.id} was due at {before.due_at} and left until {at}"
+def _is_overdue(before: FollowUp, at: datetime) -> bool:
+    """Whether it was due, and nobody looked."""
+    if before.state != "waiting" or before.is_paused or at - before.due_at <= PROMPT:
+        return False
+    return before.due_at >= AFTER_THE_OUTAGE or not DOWN - PROMPT <= at <= AFTER_THE_OUTAGE
 
 
 def _end(one: FollowUp) -> str:

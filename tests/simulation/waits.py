@@ -82,8 +82,7 @@ def waits(record: Record) -> Waits:
                 del pending[connection]
             elif still := [(was, after) for was, after in ends if after.state == "waiting"]:
                 for was, after in still[:1]:
-                    why = "the nudge was full" if after.rolled > was.rolled else "quiet hours or an unwanted day"
-                    mine.why[why] += 1
+                    mine.why[_why(was, after)] += 1
                     mine.full += after.rolled > was.rolled
             else:
                 del pending[connection]
@@ -117,6 +116,12 @@ def _longest(found: Waits, record: Record, at: datetime, mine: _Pending, nudged:
         wanted = _wanted_days(Wall(person), mine.since, at)
         why.append(f"{wanted} wanted days, {person.daily_limit} connections a nudge")
         found.longest = Wait(at - mine.since, record.number, ", ".join(why))
+
+
+def _why(was: FollowUp, after: FollowUp) -> str:
+    if after.rolled > was.rolled:
+        return "the nudge was full"
+    return "quiet hours or an unwanted day" if was.on_outcome is None else "the step before it was undecided"
 
 
 def _wanted_days(wall: Wall, since: datetime, at: datetime) -> int:

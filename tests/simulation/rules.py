@@ -11,7 +11,7 @@ from services.scheduler.follow_up import FollowUp
 from shared.events import DueFollowUp, NudgeData, Person
 from tests.simulation.record import Cause, Change, Record
 from tests.simulation.wall import Wall
-from tests.simulation.world import DOWN, ENDS, RELEASED, TOO_LATE_AFTER, UP
+from tests.simulation.world import AFTER_THE_OUTAGE, DOWN, ENDS, TOO_LATE_AFTER, UP
 
 REASONS: Final = {
     *("past", "superseded", "no-consent", "suppressed", "erased", "no-show", "cancelled", "rescheduled"),
@@ -25,7 +25,6 @@ MAY_BECOME: Final[dict[str, set[str]]] = {
     "expired": set(),
 }
 PROMPT: Final = timedelta(seconds=5)  # what the timers take when nothing holds them up
-AFTER_THE_OUTAGE: Final = RELEASED + timedelta(seconds=125)  # by then everybody's turn has come
 
 
 @dataclass(frozen=True, slots=True)

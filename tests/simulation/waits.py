@@ -12,7 +12,7 @@ from uuid import UUID
 from services.scheduler.follow_up import FollowUp
 from tests.simulation.record import Change, Record
 from tests.simulation.wall import DAY, Wall
-from tests.simulation.world import RELEASED, UP
+from tests.simulation.world import AFTER_THE_OUTAGE, UP
 
 # As README promises: who has rolled so often goes first.
 FIRST_AFTER: Final = 3
@@ -102,11 +102,12 @@ def said(length: timedelta) -> str:
 
 def _longest(found: Waits, record: Record, at: datetime, mine: _Pending, nudged: list[FollowUp]) -> None:
     due_at = min(one.due_at for one in nudged)
-    held_up = "everything was down" if due_at < UP <= at else "held back with the backlog" if due_at < RELEASED else ""
-    if at < UP or due_at >= RELEASED:
-        held_up = ""
+    if UP <= at <= AFTER_THE_OUTAGE:
+        held_up = "everything was down" if due_at < UP else "held back with the backlog"
+    else:
+        held_up = "the timers' round"
         found.latest_otherwise = max(found.latest_otherwise, at - due_at)
-    late = Wait(at - due_at, record.number, held_up or "the timers' round")
+    late = Wait(at - due_at, record.number, held_up)
     found.latest = max(late, found.latest or late)
     if found.longest is None or at - mine.since > found.longest.length:
         why = [f"{why} {times}x" for why, times in mine.why.most_common()]

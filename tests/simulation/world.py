@@ -21,6 +21,7 @@ MET_A_HEAD: Final = 30  # all at one of them, or ten at each
 DOWN: Final = datetime(2026, 11, 3, 12, 0, tzinfo=UTC)
 UP: Final = datetime(2026, 11, 5, 12, 0, tzinfo=UTC)
 RELEASED: Final = UP + timedelta(minutes=40)  # the backlog guard holds what is late until the operator says so
+AFTER_THE_OUTAGE: Final = RELEASED + timedelta(minutes=2)  # by then everybody's turn has come
 TOO_LATE_AFTER: Final = timedelta(hours=24)
 
 

@@ -72,13 +72,22 @@ class Topology:
         return declared
 
 
+class _Connection(aio_pika.Connection):
+    """One that is closed by `close` alone."""
+
+    def __del__(self) -> None:
+        """Nothing. One that was never made has nothing to close, and the garbage may be collected outside the loop."""
+
+
 async def connect(url: str, name: str) -> AbstractConnection:
     """Return a connection; raises one of `BROKEN` when there is none to be had."""
     address = URL(url)
     if "heartbeat" not in address.query:
         address = address.update_query(heartbeat=HEARTBEAT_SECONDS)
     async with within(CALL_SECONDS):
-        return await aio_pika.connect(address, client_properties={"connection_name": name})
+        return await aio_pika.connect(
+            address, client_properties={"connection_name": name}, connection_class=_Connection
+        )
 
 
 async def close(connection: AbstractConnection | None) -> None:

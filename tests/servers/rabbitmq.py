@@ -24,6 +24,7 @@ from tests.servers.shared_by_workers import Running, is_running, started
 # The script on Debian's PATH switches to a user of its own; the package's keeps ours.
 SCRIPTS: Final = (Path("/usr/lib/rabbitmq/bin"), Path("/usr/local/sbin"), Path("/opt/homebrew/sbin"), Path("/usr/sbin"))
 READY_SECONDS: Final = 60.0
+SETTLED_SECONDS: Final = 1.0
 WAIT_FOR_LOCK: Final = ("-o", "DPkg::Lock::Timeout=300")
 CONFIGURATION: Final = """\
 listeners.tcp.1 = 127.0.0.1:{port}
@@ -79,7 +80,12 @@ class Node:
         return int((self.home / "node.pid").read_text())
 
     def kill(self) -> None:
-        """End the node as a power cut would, and wait until it is gone."""
+        """End the node as a power cut would, once its queues are on disk, and wait until it is gone.
+
+        RabbitMQ 3.10 writes down that a quorum queue is there half a second after it said so. A queue of which only
+        half was written comes back without a leader, and takes nothing any more.
+        """
+        _wait(self._is_settled, lambda: False, "the node is never done with writing its queues down")
         pid = int((self.home / "node.pid").read_text())
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
@@ -106,6 +112,10 @@ class Node:
             conn.sendall(b"AMQP\0\0\x09\x01")
             return conn.recv(1) == b"\x01"  # a method frame: connection.start
         return False
+
+    def _is_settled(self) -> bool:
+        written = [file.stat().st_mtime for file in (self.home / "data").glob("*/quorum/*/*.dets")]
+        return time.time() - max(written, default=0) > SETTLED_SECONDS
 
     def _environment(self) -> dict[str, str]:
         inherited = {key: value for key, value in os.environ.items() if not key.startswith(("RABBITMQ_", "ERL_"))}

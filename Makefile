@@ -22,7 +22,7 @@ $(READY): FORCE
 endif
 FORCE:
 
-$(READY): deploy/requirements-dev.txt pyproject.toml
+$(READY): deploy/requirements-dev.txt deploy/requirements-build.txt pyproject.toml
 	@sh deploy/make-venv.sh
 
 run: $(READY) ## all three services with a database and a mailbox of their own: start here
@@ -60,5 +60,7 @@ lock: $(READY) ## pin the requirements anew (needs uv)
 	@set -e; lock() { out=deploy/$$1; shift; uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
 	  --no-header --python-version 3.11 "$$@" -o $$out; }; \
 	lock requirements.txt pyproject.toml; \
-	lock requirements-build.txt --group build; \
-	lock requirements-dev.txt pyproject.toml --extra standalone --group test --group lint --group build
+	lock requirements-extras.txt pyproject.toml --extra dkim --extra apprise -c deploy/requirements.txt; \
+	lock requirements-dev.txt pyproject.toml --extra standalone --extra dkim --extra apprise \
+	  --group test --group lint --group build -c deploy/requirements-extras.txt; \
+	lock requirements-build.txt --group build -c deploy/requirements-dev.txt

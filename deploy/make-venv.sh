@@ -27,6 +27,8 @@ fi
 pip() {
     .venv/bin/python -m pip install --quiet --quiet --disable-pip-version-check "$@"
 }
-pip --require-hashes --only-binary :all: -r deploy/requirements-dev.txt
+pip --require-hashes --only-binary :all: -r deploy/requirements-build.txt
+# dkimpy comes as source only; what builds it is there by now.
+pip --require-hashes --only-binary :all: --no-binary dkimpy --no-build-isolation --use-pep517 -r deploy/requirements-dev.txt
 pip --no-index --no-deps --no-build-isolation --editable .
 printf '%s\n' "$PWD" > $ready

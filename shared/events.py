@@ -55,9 +55,11 @@ class Person(Facts):
     name: str | None = None
     email: str | None = None
     phone: str | None = None
+    apprise_url: str | None = None  # of a service that the apprise library speaks to: who has it can write to them
     channel: Channel = "email"
     locale: str = "en"
     time_zone: str = "UTC"  # an IANA name
+    zone_is_known: bool = True  # they, their form or the operator said so; else it is a guess
     send_at: time = time(15, 30)
     days: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri")
     quiet_from: time = time(21, 0)
@@ -70,7 +72,11 @@ class Person(Facts):
     @property
     def address(self) -> str | None:
         """Where this person's channel writes to; None when they never gave one."""
-        return self.email if self.channel == "email" else self.phone
+        return self.address_on(self.channel)
+
+    def address_on(self, channel: Channel) -> str | None:
+        """Return where this channel writes to this person; None when they never gave one."""
+        return {"email": self.email, "sms": self.phone, "apprise": self.apprise_url}[channel]
 
 
 class Contact(Facts):

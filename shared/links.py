@@ -1,5 +1,7 @@
 """The signed links of a nudge: the notifier writes them, intake reads them."""
 
+import base64
+import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,6 +14,7 @@ from shared.events import Channel
 from shared.signing import BadToken, Signer
 
 ACTS_EXPIRE_AFTER: Final = timedelta(days=90)  # done and later; a stop never expires
+SHORT_CODE_LENGTH: Final = 10  # 60 bits that nobody can guess, in as few characters as a text has to spare
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +41,7 @@ class Links:
 
     def __init__(self, public_url: str, keys: Sequence[SecretStr]) -> None:
         self._base = public_url
+        self._keys = [key.get_secret_value().encode() for key in keys]
         self._act = Signer(keys, purpose="act")
         self._leave = Signer(keys, purpose="leave")
 
@@ -49,6 +53,14 @@ class Links:
     def leave(self, leaving: Leaving) -> str:
         """Return the one-click unsubscribe URL (RFC 8058)."""
         return f"{self._base}/u/{self._leave.sign([leaving.person.hex, leaving.channel, leaving.address])}"
+
+    def short(self, nudge: UUID) -> str:
+        """Return the page of a nudge in as few characters as possible, for a text. The code says nothing of its own."""
+        return f"{self._base}/s/{_short_code(self._keys[0], nudge)}"
+
+    def short_codes(self, nudge: UUID) -> list[str]:
+        """Return the codes under which this nudge's page is found, one for each key: the newest one first."""
+        return [_short_code(key, nudge) for key in self._keys]
 
     def read_act(self, token: str, *, max_age: timedelta | None = None) -> Acting:
         """Return what the token is about; raises `BadToken`, also when it is older than `max_age`."""
@@ -65,3 +77,8 @@ class Links:
             return Leaving(person=UUID(hex=person), channel=channel, address=address)
         except (TypeError, ValueError, AttributeError) as error:
             raise BadToken("this link is not one of ours") from error
+
+
+def _short_code(key: bytes, nudge: UUID) -> str:
+    digest = hmac.digest(key, b"afterhello.short" + nudge.bytes, "sha256")
+    return base64.urlsafe_b64encode(digest)[:SHORT_CODE_LENGTH].decode()

@@ -27,6 +27,7 @@ EXAMPLE_URLS: Final = {
     "postgresql": "postgresql://user:password@host/database",
     "amqp": "amqp://user:password@host/",
     "smtp": "smtp://user:password@host:587 or smtps://user:password@host",
+    "twilio": "twilio://SID:TOKEN@+15085550100, or https://gateway.example/send?to={to}&text={text}",
 }
 BACKLOG_GUARD: Final = 1000
 UNITS: Final = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
@@ -67,6 +68,7 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = None  # postgresql://user:password@host/database
     amqp_url: SecretStr | None = None  # amqp://user:password@host/vhost
     smtp_url: SecretStr | None = None  # smtp://user:password@host:587 (STARTTLS), smtps://..., ?starttls=0
+    sms_url: SecretStr | None = None  # twilio://SID:TOKEN@+15085550100, or a gateway's address with {to} and {text}
     bus_prefix: str = "afterhello"  # the exchange, and before queue names
 
     # Who we are to the outside.
@@ -90,6 +92,7 @@ class Settings(BaseSettings):
     # Limits and pauses.
     rate_limit: int = Field(60, ge=1, le=100_000)  # submissions a second and source; the burst is twice that
     daily_cap: int = Field(10, ge=1)  # messages a day to one person, whatever the reason
+    sms_daily_cap: int = Field(3, ge=1)  # of them, texts
     retry_delays: Annotated[tuple[timedelta, ...], NoDecode] = tuple(timedelta(minutes=n) for n in (1, 5, 15, 30, 60))
     send_lease: Annotated[timedelta, NoDecode] = timedelta(seconds=60)  # a send is ours for so long, then anybody's
     too_late_after: Annotated[timedelta, NoDecode] = timedelta(hours=24)  # a follow-up later than this expires
@@ -187,13 +190,14 @@ class Settings(BaseSettings):
             raise ValueError("must be the two letters of a country such as US or DE")
         return region
 
-    @field_validator("database_url", "amqp_url", "smtp_url")
+    @field_validator("database_url", "amqp_url", "smtp_url", "sms_url")
     @classmethod
     def _known_scheme(cls, value: SecretStr | None, info: Any) -> SecretStr | None:
         schemes = {
             "database_url": ("postgresql", "postgres"),
             "amqp_url": ("amqp", "amqps"),
             "smtp_url": ("smtp", "smtps"),
+            "sms_url": ("twilio", "http", "https"),  # the rest of it is the channel's to read
         }[info.field_name]
         if value is not None:
             try:

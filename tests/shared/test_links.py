@@ -60,3 +60,15 @@ def test_acting_expires_and_leaving_never_does(keys: tuple[SecretStr, ...]) -> N
             links.read_act(act, max_age=ACTS_EXPIRE_AFTER)
         assert links.read_leave(leave).channel == "email"
         assert links.read_act(act, max_age=timedelta(days=4000))
+
+
+def test_a_short_link_is_found_under_each_key_until_it_goes(keys: tuple[SecretStr, ...]) -> None:
+    newer = SecretStr("a newer key, which signs from today on")
+    nudge, other = uuid4(), uuid4()
+    wrote, reads = Links(BASE, keys), Links(BASE, (newer, *keys))
+    code = token(wrote.short(nudge))
+
+    assert wrote.short(nudge) == f"{BASE}/s/{code}"
+    assert len(code) == 10 and code.replace("-", "").replace("_", "").isalnum()
+    assert reads.short_codes(nudge) == [token(reads.short(nudge)), code] and token(reads.short(nudge)) != code
+    assert code not in wrote.short_codes(other) and code not in Links(BASE, (newer,)).short_codes(nudge)

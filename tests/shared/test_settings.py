@@ -65,6 +65,8 @@ def test_values_are_read_as_people_write_them(monkeypatch: pytest.MonkeyPatch) -
         ("AMQP_URL", "amqp://"),
         ("SMTP_URL", "mail.school.example"),
         ("SMTP_URL", "smtp://host:0"),
+        ("SMS_URL", "+15085550100"),
+        ("SMS_URL", "twilio://"),
         ("PUBLIC_URL", "hello.school.example"),
         ("PUBLIC_URL", "ftp://hello.school.example"),
         ("PUBLIC_URL", "https://hello school.example"),
@@ -127,7 +129,7 @@ def test_a_country_may_be_written_small(monkeypatch: pytest.MonkeyPatch) -> None
     assert settings.read().phone_region == "US"
 
 
-@pytest.mark.parametrize("name", ["DATABASE_URL", "AMQP_URL", "SMTP_URL", "SECRET_KEY"])
+@pytest.mark.parametrize("name", ["DATABASE_URL", "AMQP_URL", "SMTP_URL", "SMS_URL", "SECRET_KEY"])
 def test_what_may_hold_a_password_is_not_repeated(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name, "nonsense://user:hunter2")
     with pytest.raises(SettingsError) as caught:
@@ -151,6 +153,8 @@ def test_a_zone_of_windows_is_its_iana_zone(monkeypatch: pytest.MonkeyPatch) -> 
     [
         ("DATABASE_URL", "postgresql:///afterhello?host=/run/postgresql"),
         ("SMTP_URL", "smtps://me%40school.example:secret@mail.school.example"),
+        ("SMS_URL", "twilio://AC0:secret@+15085550100?api=http://127.0.0.1:1"),
+        ("SMS_URL", "https://gateway.school.example/send?to={to}&text={text}"),
         ("MAIL_FROM", "hello@school.example"),
         ("MAIL_FROM", '"Hello, again" <hello@school.example>'),
     ],
@@ -193,7 +197,8 @@ def test_other_peoples_files_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_secrets_are_in_no_text(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET_KEY", KEY)
-    for name, scheme in (("DATABASE_URL", "postgresql"), ("AMQP_URL", "amqp"), ("SMTP_URL", "smtp")):
+    schemes = {"DATABASE_URL": "postgresql", "AMQP_URL": "amqp", "SMTP_URL": "smtp", "SMS_URL": "twilio"}
+    for name, scheme in schemes.items():
         monkeypatch.setenv(name, f"{scheme}://user:hunter2@host")
     config = settings.read()
     for text in (repr(config), str(config), config.model_dump_json()):

@@ -25,6 +25,7 @@ MeetingState = Literal["active", "paused", "stopped", "cancelled"]
 FollowUpState = Literal["waiting", "nudged", "done", "stopped", "skipped", "expired"]
 NudgeState = Literal["queued", "sent", "skipped", "failed", "delivered", "bounced"]
 Act = Literal["done", "later", "stop"]
+Addressee = Literal["owner", "contact"]
 Touch = Literal["done", "replied", "logged"]
 
 
@@ -136,16 +137,25 @@ class FollowUp(Facts):
     zone: str
     due_at: AwareDatetime
     nudge: UUID | None = None
+    to: Addressee = "owner"
 
 
 class Recipient(Facts):
-    """To whom a nudge goes."""
+    """To whom a nudge goes: an owner, or a contact, whose id is made of their address."""
 
     id: UUID
     name: str | None = None
     address: str
     locale: str = "en"
     time_zone: str = "UTC"
+
+
+class Sender(Facts):
+    """The owner on whose behalf a contact is written to."""
+
+    id: UUID
+    name: str | None = None
+    email: str | None = None
 
 
 class DueFollowUp(Facts):
@@ -168,6 +178,7 @@ class DueFollowUp(Facts):
     promise: str | None = None
     document: str | None = None
     form_url: str | None = None  # of a prompt: where the meetings are logged, filled in as far as we know
+    owner: Sender | None = None  # of a nudge to the contact: who met them
 
 
 class MissedFollowUp(Facts):
@@ -257,6 +268,7 @@ class FollowUpData(Facts):
 
 class NudgeData(Facts):
     nudge: UUID
+    to: Addressee = "owner"  # all that it carries is
     recipient: Recipient
     channel: Channel
     due_at: AwareDatetime

@@ -3,13 +3,16 @@
 import base64
 import hashlib
 import hmac
+from binascii import Error as NotBase64
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
-from itsdangerous import BadData, URLSafeTimedSerializer
+from itsdangerous import BadData, TimestampSigner, URLSafeTimedSerializer
 from pydantic import SecretStr
+
+PACKED: Final = b"\x01"  # begins claims that are bytes; those in JSON begin with [, {, a digit or a quotation mark
 
 
 class BadToken(Exception):
@@ -24,19 +27,34 @@ class Signer:
         self._serializer = URLSafeTimedSerializer(
             newest_last, salt=f"afterhello.{purpose}", signer_kwargs={"digest_method": hashlib.sha256}
         )
+        self._signer = TimestampSigner(newest_last, salt=f"afterhello.{purpose}", digest_method=hashlib.sha256)
 
     def sign(self, claims: object) -> str:
-        """Return a token, safe in a URL, that holds these claims in plain sight."""
+        """Return a token, safe in a URL, that holds these claims in plain sight: shortest when they are bytes."""
+        if isinstance(claims, bytes):
+            packed = base64.urlsafe_b64encode(PACKED + claims).rstrip(b"=")
+            return self._signer.sign(packed).decode()
         return str(self._serializer.dumps(claims))
 
     def read(self, token: str, *, max_age: timedelta | None = None) -> Any:
         """Return the claims; raises `BadToken`. Key one-time use on the claims: a token has several spellings."""
+        seconds = None if max_age is None else int(max_age.total_seconds())
         try:
-            return self._serializer.loads(token, max_age=None if max_age is None else int(max_age.total_seconds()))
+            claims = _unpacked(self._signer.unsign(token, max_age=seconds))
+            return self._serializer.loads(token, max_age=seconds) if claims is None else claims
         except (BadData, ValueError) as error:
             raise BadToken(
                 "this link has expired" if "age" in str(error) else "this link is not one of ours"
             ) from error
+
+
+def _unpacked(payload: bytes) -> bytes | None:
+    """The claims that are bytes, or None for those in JSON."""
+    try:
+        claims = base64.urlsafe_b64decode(payload + b"=" * (-len(payload) % 4))
+    except NotBase64:
+        return None
+    return claims.removeprefix(PACKED) if claims.startswith(PACKED) else None
 
 
 class Box:

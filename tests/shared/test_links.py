@@ -30,7 +30,20 @@ def test_what_the_notifier_writes_intake_reads(keys: tuple[SecretStr, ...]) -> N
 
 
 def test_a_link_is_short_enough_for_a_mail(keys: tuple[SecretStr, ...]) -> None:
-    assert len(Links(BASE, keys).act(acting())) < 350
+    assert len(Links(BASE, keys).act(acting())) <= 175
+    leaving = Leaving(person=uuid4(), channel="email", address="ada.lovelace@district.school.example")
+    assert len(Links(BASE, keys).leave(leaving)) <= 170
+
+
+def test_links_in_mails_that_are_out_already_go_on_working(keys: tuple[SecretStr, ...]) -> None:
+    links, about = Links(BASE, keys), acting()
+    ids = (about.person, about.connection, about.follow_up, about.nudge)
+    assert links.read_act(Signer(keys, purpose="act").sign([id.hex for id in ids])) == about
+
+    leaving = Leaving(person=uuid4(), channel="sms", address="+15085550123")
+    old = Signer(keys, purpose="leave").sign([leaving.person.hex, leaving.channel, leaving.address])
+    assert links.read_leave(old) == leaving
+    assert links.read_leave(token(links.leave(leaving))) == leaving
 
 
 def test_one_kind_of_link_is_not_the_other(keys: tuple[SecretStr, ...]) -> None:
@@ -41,7 +54,10 @@ def test_one_kind_of_link_is_not_the_other(keys: tuple[SecretStr, ...]) -> None:
         links.read_act(token(links.leave(Leaving(person=uuid4(), channel="email", address="a@b.example"))))
 
 
-@pytest.mark.parametrize("claims", [None, 7, "x", [], ["x"] * 4, [1, 2, 3, 4], [uuid4().hex] * 2, {"a": 1}])
+@pytest.mark.parametrize(
+    "claims",
+    [None, 7, "x", [], ["x"] * 4, [1, 2, 3, 4], [uuid4().hex] * 2, {"a": 1}, b"", b"y", b"z" * 63, b"\xff" * 80],
+)
 def test_our_signature_over_something_else_is_refused(claims: object, keys: tuple[SecretStr, ...]) -> None:
     links = Links(BASE, keys)
     with pytest.raises(BadToken, match="not one of ours"):

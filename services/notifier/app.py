@@ -45,7 +45,12 @@ async def run(
     channels = {name: open_channel(config) for name, open_channel in CHANNELS.items()}
     pool = await db.open_pool(dsn, schema=SERVICE, max_size=CONNECTIONS)
     due_wake, relay_wake = asyncio.Event(), asyncio.Event()
-    rules = Rules(retry_delays=config.retry_delays, send_lease=config.send_lease, daily_cap=config.daily_cap)
+    rules = Rules(
+        retry_delays=config.retry_delays,
+        send_lease=config.send_lease,
+        daily_cap=config.daily_cap,
+        sms_daily_cap=config.sms_daily_cap,
+    )
     deliveries = Deliveries(pool, channels, rules, wake=due_wake)
     receive = receiver(pool, ROUTES, service=SERVICE)
 

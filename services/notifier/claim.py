@@ -8,7 +8,8 @@ from uuid import UUID, uuid4
 
 import structlog
 
-from services.notifier import store, store_attempts, store_standing
+from services.notifier import store, store_attempts, store_before, store_standing
+from services.notifier.channels.receipt import Before
 from services.notifier.gate import Go, gate
 from services.notifier.record import record
 from services.notifier.store import Delivery
@@ -26,6 +27,11 @@ class Rules:
     retry_delays: tuple[timedelta, ...]
     send_lease: timedelta
     daily_cap: int
+    sms_daily_cap: int
+
+    def cap_on(self, channel: str) -> int:
+        """Return how many messages a day may go to one person on this channel; all of them count to `daily_cap`."""
+        return min(self.sms_daily_cap, self.daily_cap) if channel == "sms" else self.daily_cap
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +43,12 @@ class Attempt:
     token: UUID
     message_id: str
     at: datetime
+    before: Before
+
+    @property
+    def may_have_been_sent(self) -> bool:
+        """Whether an attempt before this one may have been taken after all."""
+        return self.delivery.counts.refusals > 0 or self.delivery.counts.unknowns > 0
 
 
 async def claim(
@@ -55,8 +67,12 @@ async def claim(
         person = delivery.nudge.recipient.id
         standing = standings[delivery.id]
         # Others of this very batch are under way to the same person too.
-        standing = replace(standing, under_way=standing.under_way + batch[person])
-        verdict = gate(delivery.nudge, standing, now=now, daily_cap=rules.daily_cap)
+        standing = replace(
+            standing,
+            under_way=standing.under_way + batch[person],
+            under_way_here=standing.under_way_here + batch[person],
+        )
+        verdict = gate(delivery.nudge, standing, now=now, daily_cap=rules.daily_cap, channel_cap=rules.cap_on(channel))
         if isinstance(verdict, Go):
             batch[person] += 1
             nudge = delivery.nudge.model_copy(update={"follow_ups": verdict.follow_ups})
@@ -73,8 +89,9 @@ async def claim(
         now=now,
         until=now + rules.send_lease,
     )
+    before = await store_before.before(conn, list(going))
     attempts = [
-        Attempt(delivery=delivery, nudge=nudge, token=token, message_id=ids[id], at=now)
+        Attempt(delivery=delivery, nudge=nudge, token=token, message_id=ids[id], at=now, before=before[id])
         for id, (delivery, nudge, token) in going.items()
     ]
     return attempts, ended + len(changes)

@@ -13,7 +13,7 @@ import structlog
 
 from services.notifier import store, store_attempts, store_channels, store_standing
 from services.notifier.channels import Channel
-from services.notifier.channels.receipt import Receipt
+from services.notifier.channels.receipt import Begin, Receipt
 from services.notifier.claim import Attempt, Rules, claim, end_too_late
 from services.notifier.gate import Go, Verdict, gate
 from services.notifier.record import Crashed, Ended, Recorder
@@ -132,9 +132,7 @@ class Deliveries:
         last_look = _LastLook(self._pool, attempt, self._rules, self._clock)
         result: Receipt | Verdict | Crashed
         try:
-            receipt = await self._channels[channel].send(
-                attempt.nudge, attempt.message_id, now=attempt.at, begin=last_look
-            )
+            receipt = await self._tried(self._channels[channel], attempt, last_look)
             result = last_look.verdict or receipt if receipt.outcome == "dropped" else receipt
         except asyncio.CancelledError:
             # We are stopping. What has not begun is free for others at once; of the rest nobody can tell.
@@ -162,6 +160,12 @@ class Deliveries:
             ms=round(seconds * 1000),
             lateness_seconds=round((attempt.at - attempt.nudge.due_at).total_seconds(), 1),
         )
+
+    async def _tried(self, channel: Channel, attempt: Attempt, begin: Begin) -> Receipt:
+        """Send it, unless it turns out that an attempt before this one was taken, or must be taken to have been."""
+        if attempt.may_have_been_sent and (earlier := await channel.look(attempt.nudge)):
+            return earlier
+        return await channel.send(attempt.nudge, attempt.message_id, now=attempt.at, before=attempt.before, begin=begin)
 
     def _end(self, attempt: Attempt, result: Receipt | Verdict | Crashed) -> None:
         self._recorder.add(Ended(delivery=attempt.delivery, token=attempt.token, result=result))
@@ -213,7 +217,13 @@ class _LastLook:
         )
         now = await self._clock(conn)  # after any stop that had to be waited for
         standing = (await store_standing.with_stops(conn, [delivery], found, now))[delivery.id]
-        verdict = gate(delivery.nudge, standing, now=now, daily_cap=self._rules.daily_cap)
+        verdict = gate(
+            delivery.nudge,
+            standing,
+            now=now,
+            daily_cap=self._rules.daily_cap,
+            channel_cap=self._rules.cap_on(delivery.nudge.channel),
+        )
         if isinstance(verdict, Go) and verdict.follow_ups == self._attempt.nudge.follow_ups:
             until = now + self._rules.send_lease
             self.lost = not await store_attempts.begin(conn, self._attempt.token, now=now, until=until)

@@ -45,6 +45,8 @@ class Standing:
     erased: bool = False
     sent: Sequence[datetime] = ()  # when messages left for this person, newest first, of the last day
     under_way: int = 0  # further messages to them that are being sent just now
+    sent_here: Sequence[datetime] = ()  # of those that left, the ones on this nudge's channel
+    under_way_here: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,9 @@ class Skip:
 Verdict = Go | Wait | Skip
 
 
-def gate(nudge: NudgeData, standing: Standing, *, now: datetime, daily_cap: int) -> Verdict:
+def gate(
+    nudge: NudgeData, standing: Standing, *, now: datetime, daily_cap: int, channel_cap: int | None = None
+) -> Verdict:
     """Return whether the nudge may go out now, with which follow-ups, and if not, why or until when."""
     if standing.erased:
         return Skip("erased")
@@ -92,8 +96,12 @@ def gate(nudge: NudgeData, standing: Standing, *, now: datetime, daily_cap: int)
     for window in nudge.quiet:
         if window.opens_at <= now < window.closes_at:
             return Wait(window.closes_at)
-    if (until := _over_the_cap_until(standing, now, daily_cap)) is not None:
-        return Wait(until) if until <= nudge.too_late_after else Skip("daily-cap")
+    caps = [(standing.sent, standing.under_way, daily_cap)]
+    if channel_cap is not None:
+        caps.append((standing.sent_here, standing.under_way_here, channel_cap))
+    for sent, under_way, cap in caps:
+        if (until := _over_the_cap_until(sent, under_way, now, cap)) is not None:
+            return Wait(until) if until <= nudge.too_late_after else Skip("daily-cap")
     return Go(tuple(remaining))
 
 
@@ -115,8 +123,8 @@ def _why_not(follow_up: DueFollowUp, nudge: NudgeData, standing: Standing) -> Sk
     return "later" if follow_up.due_at <= act.at else None
 
 
-def _over_the_cap_until(standing: Standing, now: datetime, daily_cap: int) -> datetime | None:
+def _over_the_cap_until(sent: Sequence[datetime], under_way: int, now: datetime, cap: int) -> datetime | None:
     """The last safety net: whatever goes wrong elsewhere, nobody gets more than this in a day."""
-    if len(standing.sent) + standing.under_way < daily_cap:
+    if len(sent) + under_way < cap:
         return None
-    return standing.sent[daily_cap - 1] + DAY if len(standing.sent) >= daily_cap else now + UNDER_WAY
+    return sent[cap - 1] + DAY if len(sent) >= cap else now + UNDER_WAY

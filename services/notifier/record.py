@@ -126,7 +126,7 @@ class Recorder:
         worked = set()
         for ended, change in zip(batch, changes, strict=True):
             if isinstance(receipt := ended.result, Receipt):
-                if receipt.outcome == "sent":
+                if receipt.outcome in {"sent", "found"}:
                     worked.add(ended.delivery.nudge.channel)
                 await self._trouble(conn, ended.delivery, receipt, now)
                 if receipt.suppress or await self._disabled_again(conn, change, now):

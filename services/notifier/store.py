@@ -136,8 +136,9 @@ async def write(conn: Connection, changes: Sequence[Change], now: datetime) -> l
         WITH changes AS (
             SELECT c.*, d.reason AS last_reason
               FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::timestamptz[], $6::text[], $7::text[],
-                          $8::integer[], $9::integer[], $10::integer[])
-                   AS c (nudge, token, state, reason, next_attempt_at, outcome, reply, refusals, crashes, unknowns)
+                          $8::integer[], $9::integer[], $10::integer[], $12::text[], $13::timestamptz[])
+                   AS c (nudge, token, state, reason, next_attempt_at, outcome, reply, refusals, crashes, unknowns,
+                         provider_id, ask_at)
               JOIN deliveries d ON d.nudge_id = c.nudge
         ), changed AS (
             UPDATE deliveries d
@@ -150,6 +151,8 @@ async def write(conn: Connection, changes: Sequence[Change], now: datetime) -> l
                    refusals = coalesce(c.refusals, d.refusals),
                    crashes = coalesce(c.crashes, d.crashes),
                    unknowns = coalesce(c.unknowns, d.unknowns),
+                   provider_id = coalesce(c.provider_id, d.provider_id),
+                   ask_at = c.ask_at,
                    sent_at = CASE c.state WHEN 'sent' THEN $11::timestamptz END,
                    ended_at = CASE c.state WHEN 'queued' THEN NULL ELSE $11::timestamptz END
               FROM changes c
@@ -179,6 +182,8 @@ async def write(conn: Connection, changes: Sequence[Change], now: datetime) -> l
         [change.counts and change.counts.crashes for change in changes],
         [change.counts and change.counts.unknowns for change in changes],
         now,
+        [change.provider_id for change in changes],
+        [change.ask_at for change in changes],
     )
     return [DeliveryData.model_validate({**row, "at": now}) for row in rows]
 

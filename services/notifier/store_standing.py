@@ -42,19 +42,19 @@ async def with_stops(
     """Return what else is known about each delivery beside these stops."""
     rows = await conn.fetch(
         """
-        SELECT 'act' AS kind, follow_up AS id, act AS word, at
+        SELECT 'act' AS kind, follow_up AS id, act AS word, NULL AS channel, at
           FROM acts WHERE follow_up = ANY ($1::uuid[])
          UNION ALL
-        SELECT 'suppressed', NULL, channel || ' ' || address, at
+        SELECT 'suppressed', NULL, channel || ' ' || address, NULL, at
           FROM suppressions WHERE address = ANY ($2::text[])
          UNION ALL
-        SELECT 'erased', person, NULL, at
+        SELECT 'erased', person, NULL, NULL, at
           FROM erased WHERE person = ANY ($3::uuid[])
          UNION ALL
-        SELECT 'sent', person, NULL, sent_at
+        SELECT 'sent', person, NULL, channel, sent_at
           FROM deliveries WHERE person = ANY ($3::uuid[]) AND sent_at > $4::timestamptz - interval '1 day'
          UNION ALL
-        SELECT 'under way', person, nudge_id::text, next_attempt_at
+        SELECT 'under way', person, nudge_id::text, channel, next_attempt_at
           FROM deliveries WHERE person = ANY ($3::uuid[]) AND lease IS NOT NULL AND next_attempt_at > $4
          ORDER BY at DESC
         """,
@@ -66,21 +66,28 @@ async def with_stops(
     acts = {row["id"]: Act(act=row["word"], at=row["at"]) for row in rows if row["kind"] == "act"}
     suppressed = {row["word"] for row in rows if row["kind"] == "suppressed"}
     gone = {row["id"] for row in rows if row["kind"] == "erased"}
-    sent: dict[UUID, list[datetime]] = defaultdict(list)
-    under_way: dict[UUID, set[str]] = defaultdict(set)
+    sent: dict[tuple[UUID, str], list[datetime]] = defaultdict(list)  # to a person on a channel, "" being any
+    under_way: dict[tuple[UUID, str], set[str]] = defaultdict(set)
     for row in rows:
-        if row["kind"] == "sent":
-            sent[row["id"]].append(row["at"])
-        elif row["kind"] == "under way":
-            under_way[row["id"]].add(row["word"])
+        for channel in ("", row["channel"]):
+            if row["kind"] == "sent":
+                sent[row["id"], channel].append(row["at"])
+            elif row["kind"] == "under way":
+                under_way[row["id"], channel].add(row["word"])
+
+    def others(delivery: Delivery, channel: str) -> int:
+        return len(under_way[delivery.nudge.recipient.id, channel] - {str(delivery.id)})
+
     return {
         delivery.id: Standing(
             stops=found,
             acts=acts,
             suppressed=f"{delivery.nudge.channel} {delivery.nudge.recipient.address.lower()}" in suppressed,
             erased=delivery.nudge.recipient.id in gone,
-            sent=sent[delivery.nudge.recipient.id],
-            under_way=len(under_way[delivery.nudge.recipient.id] - {str(delivery.id)}),
+            sent=sent[delivery.nudge.recipient.id, ""],
+            under_way=others(delivery, ""),
+            sent_here=sent[delivery.nudge.recipient.id, delivery.nudge.channel],
+            under_way_here=others(delivery, delivery.nudge.channel),
         )
         for delivery in deliveries
     }

@@ -38,6 +38,8 @@ class Change:
     outcome: AttemptOutcome | None = None  # of the attempt that `token` stands for
     reply: str | None = None
     counts: Counts | None = None  # None: as they are
+    provider_id: str | None = None  # None: as it is
+    ask_at: datetime | None = None  # when to ask the provider what has become of it
 
 
 def after(
@@ -53,7 +55,10 @@ def after(
     """Return what this receipt makes of the delivery."""
 
     def ended(state: NudgeState, reason: str | None, counts: Counts | None = None) -> Change:
+        ask_at = now + receipt.ask_after if state == "sent" and receipt.ask_after is not None else None
         return Change(
+            provider_id=receipt.provider_id,
+            ask_at=ask_at,
             nudge=nudge,
             token=token,
             state=state,
@@ -76,14 +81,17 @@ def after(
 
     reason = receipt.reason or receipt.outcome
     match receipt.outcome:
-        case "sent":
+        case "sent" | "found":
             return ended("sent", None)
         case "refused":
             return ended("failed", reason)
         case "unknown":
             unknown = Counts(refusals=counts.refusals, unknowns=counts.unknowns + 1)
             at = now + backoff(unknown.unknowns, delays)
-            if unknown.unknowns > UNKNOWNS_ALLOWED or at > too_late_after:
+            is_over = receipt.unknown == "leave" or (
+                receipt.unknown == "repeat" and unknown.unknowns > UNKNOWNS_ALLOWED
+            )
+            if is_over or at > too_late_after:
                 return ended("failed", "unknown", unknown)
             return again(at, "unknown", unknown)
         case "deferred":

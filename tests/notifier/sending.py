@@ -59,6 +59,7 @@ class Notifier:
             "retry_delays": tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 30, 60)),
             "send_lease": timedelta(seconds=60),
             "daily_cap": 10,
+            "sms_daily_cap": 3,
         }
         self.deliveries = Deliveries(
             pool, {"email": self.email}, Rules(**rules | given), wake=self.wake, clock=self.clock

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from services.notifier.channels.email import open_email
-from services.notifier.channels.receipt import Begin, Receipt
+from services.notifier.channels.receipt import Before, Begin, Receipt
 from shared.events import NudgeData
 from shared.settings import Settings
 
@@ -19,7 +19,10 @@ class Channel(Protocol):
     def slots(self) -> int:
         """How many sends may be under way at once."""
 
-    async def send(self, nudge: NudgeData, message_id: str, *, now: datetime, begin: Begin) -> Receipt:
+    async def look(self, nudge: NudgeData) -> Receipt | None:
+        """Return how an attempt ended that may have been taken; None: it was not, or one more does little harm."""
+
+    async def send(self, nudge: NudgeData, message_id: str, *, now: datetime, before: Before, begin: Begin) -> Receipt:
         """Send the nudge and return how that ended. Nothing goes out unless `begin`, asked last of all, says yes."""
 
     async def close(self) -> None:

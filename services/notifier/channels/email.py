@@ -8,7 +8,7 @@ from jinja2 import TemplateError
 
 from services.notifier import message
 from services.notifier.channels.mail_bytes import Mailbox, Unwritable, mailbox, sender, written
-from services.notifier.channels.receipt import Begin, Receipt
+from services.notifier.channels.receipt import Before, Begin, Receipt
 from services.notifier.channels.smtp_connections import Connections, NoConnection, Timeouts, server
 from services.notifier.channels.smtp_replies import Stage, judge, said
 from shared.events import NudgeData
@@ -42,11 +42,19 @@ class Email:
         """How many mails may be on their way at once."""
         return self._connections.limit
 
-    async def send(self, nudge: NudgeData, message_id: str, *, now: datetime, begin: Begin) -> Receipt:
+    async def look(self, nudge: NudgeData) -> Receipt | None:
+        """Return None: nobody can ask a mail server, and the same Message-ID twice is shown once or twice, no worse."""
+        del nudge
+        return None
+
+    async def send(
+        self, nudge: NudgeData, message_id: str, *, now: datetime, begin: Begin, before: Before | None = None
+    ) -> Receipt:
         """Hand the nudge to the mail server and return how that ended.
 
         `begin` is asked when the server has accepted sender and recipient; unless it says yes, nothing is sent.
         """
+        del before
         try:
             recipient = mailbox(nudge.recipient.address, nudge.recipient.name or "")
         except Unwritable as error:

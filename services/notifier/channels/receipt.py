@@ -9,7 +9,14 @@ from typing import Literal
 # make a message of it: after a yes nobody can tell any more whether it went out, unless the other side answers.
 Begin = Callable[[], Awaitable[bool]]
 
-Outcome = Literal["sent", "refused", "deferred", "held", "unknown", "dropped"]
+Outcome = Literal["sent", "found", "refused", "deferred", "held", "unknown", "dropped"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Before:
+    """What went before this message, as far as its words go by it."""
+
+    is_first: bool = False  # nothing has gone to this address of theirs yet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,17 +28,26 @@ class Pause:
     longest: timedelta
 
 
+# What to do about a message that may have been taken: send it once more under the same id, which does little harm; ask
+# the other side first, however often that takes; or leave it.
+Unknown = Literal["repeat", "ask", "leave"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
     """How an attempt ended.
 
-    sent: it was taken. refused: it never will be. deferred: not now, and it counts. held: not now, and it is no fault
-    of this nudge or its address. unknown: it may have been taken. dropped: the gate closed before the send began.
+    sent: it was taken. found: an earlier attempt, of which nobody knew, had been taken. refused: it never will be.
+    deferred: not now, and it counts. held: not now, and it is no fault of this nudge or its address. unknown: it may
+    have been taken. dropped: the gate closed before the send began.
     """
 
     outcome: Outcome
     reason: str | None = None  # one word of ours
     reply: str | None = None  # the other side's words
+    provider_id: str | None = None  # what the other side calls the message
+    ask_after: timedelta | None = None  # ask it then what has become of the message, unless it has said so
+    unknown: Unknown = "repeat"
     after: timedelta | None = None  # not again before
     suppress: bool = False  # the address must not be written to any more
     pause: Pause | None = None  # of the whole channel

@@ -3,11 +3,12 @@
 Servers are started by whoever first needs one, are shared by all workers of the run, and are stopped at its end.
 """
 
+import logging
 import secrets
 import shutil
 import signal
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -58,6 +59,16 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         postgres.drop_template(folder)
         shared_by_workers.stop_all(folder)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def logs_as_they_were() -> Iterator[None]:
+    """A command or a service sets up the log of its process, which here is also that of all tests that follow."""
+    root = logging.getLogger()
+    before, handlers, level = structlog.get_config(), root.handlers, root.level
+    yield
+    structlog.configure(**before)
+    root.handlers, root.level = handlers, level
 
 
 @pytest.fixture(scope="session")

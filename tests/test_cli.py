@@ -1,18 +1,16 @@
 """The command line: what it answers to right and wrong use."""
 
 import json
-import logging
 import re
 import secrets
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
-import structlog
 
 from services.cli import WORDS, main
 from shared import db, dead_letter, events
@@ -28,16 +26,6 @@ def empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in NO_SETTINGS:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
-
-
-@pytest.fixture(autouse=True)
-def logs_as_they_were() -> Iterator[None]:
-    """The command sets up the log of its process, which here is also that of the other tests."""
-    before, handlers, level = structlog.get_config(), logging.getLogger().handlers, logging.getLogger().level
-    yield
-    structlog.configure(**before)
-    logging.getLogger().handlers = handlers
-    logging.getLogger().setLevel(level)
 
 
 @pytest.fixture

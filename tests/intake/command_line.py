@@ -2,14 +2,12 @@
 
 import asyncio
 import json
-import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 from pydantic import SecretStr
 
 from services.cli import main
@@ -40,7 +38,7 @@ def run(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
-) -> Iterator[Run]:
+) -> Run:
     """Runs `afterhello` with the settings of an installation."""
     for name in ("AMQP_URL", "SMTP_URL", "MAIL_FROM", "PORT", "PLANS_DIR"):
         monkeypatch.delenv(name, raising=False)
@@ -48,7 +46,6 @@ def run(
     monkeypatch.setenv("PUBLIC_URL", PUBLIC_URL)
     monkeypatch.setenv("SECRET_KEY", keys[0].get_secret_value())
     monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
-    before, handlers, level = structlog.get_config(), logging.getLogger().handlers, logging.getLogger().level
 
     def afterhello(*arguments: str) -> Done:
         capsys.readouterr()
@@ -56,10 +53,7 @@ def run(
         printed = capsys.readouterr()
         return Done(status, printed.out, printed.err)
 
-    yield afterhello
-    structlog.configure(**before)
-    logging.getLogger().handlers = handlers
-    logging.getLogger().setLevel(level)
+    return afterhello
 
 
 async def in_thread(run: Run, *arguments: str) -> Done:

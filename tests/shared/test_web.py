@@ -264,8 +264,9 @@ async def test_a_client_that_leaves_half_way_harms_nobody(server: Server) -> Non
     await writer.drain()
     with capture_logs() as lines:
         writer.close()
-        while not lines:
-            await server.get("/unknown")
+        async with asyncio.timeout(5):
+            while not lines:
+                await server.get("/unknown")
     assert not [line for line in lines if line["log_level"] in {"warning", "error"}]
 
 

@@ -58,6 +58,7 @@ class Person(Facts):
     phone: str | None = None
     apprise_url: str | None = None  # of a service that the apprise library speaks to: who has it can write to them
     channel: Channel = "email"
+    confirmed: bool = True  # their channel's address was given, or confirmed, by themselves
     locale: str = "en"
     time_zone: str = "UTC"  # an IANA name
     zone_is_known: bool = True  # they, their form or the operator said so; else it is a guess
@@ -252,13 +253,14 @@ class TouchData(Facts):
 
 
 class PromptData(Facts):
-    """A gathering that is over: its host is asked whom they met."""
+    """Something to ask an owner: after a gathering, whom they met; of an address others gave, whether it may be used."""
 
-    prompt: UUID  # the same for the same gathering, however often it is told
+    prompt: UUID  # the same for the same question, however often it is asked
+    playbook: str = "who-did-you-meet"  # or confirm-address: the one thing that goes to who has not confirmed
     owner: Person
     event: Gathering
     ended_at: AwareDatetime
-    form_url: str
+    form_url: str  # the form, or the page that confirms
 
 
 class FollowUpData(Facts):

@@ -13,7 +13,7 @@ from typing import Any, Final, TextIO
 
 from pydantic import SecretStr
 
-from shared import settings
+from shared import setting_values, settings
 from shared.settings import Settings, SettingsError
 
 DEFAULT_PORT: Final = 8080
@@ -126,7 +126,7 @@ def _kept_key(data_dir: Path) -> str:
         key = path.read_text(encoding="utf-8").strip()
     except OSError as error:
         raise SettingsError(f"SECRET_KEY is not set, and {path} cannot be used: {error.strerror}") from error
-    if len(key) < settings.SECRET_BYTES:
+    if len(key) < setting_values.SECRET_BYTES:
         raise SettingsError(f"SECRET_KEY is not set, and {path} holds no key: delete the file to have one made")
     return key
 

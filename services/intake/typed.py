@@ -12,7 +12,7 @@ from services.intake.body import Invalid
 from services.intake.providers import Provider
 from services.intake.readers import READERS, Reader
 from shared.command import Refused
-from shared.settings import duration
+from shared.setting_values import duration
 
 T = TypeVar("T")
 FILE_BYTES: Final = 256 * 1024

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from shared import settings
+from shared import setting_values, settings
 from shared.settings import Settings, SettingsError
 
 KEY = "0123456789abcdef" * 4
@@ -215,10 +215,10 @@ def test_nothing_can_be_changed_afterwards() -> None:
     [("1 second", 1), ("90 seconds", 90), (" 5 minutes ", 300), ("1 hour", 3600), ("2days", 172_800)],
 )
 def test_durations_are_words(text: str, expected: int) -> None:
-    assert settings.duration(text) == timedelta(seconds=expected)
+    assert setting_values.duration(text) == timedelta(seconds=expected)
 
 
 @pytest.mark.parametrize("text", ["", "5", "minutes", "-1 minute", "1.5 hours", "1 week", "0 seconds", "9999999 days"])
 def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is no duration"):
-        settings.duration(text)
+        setting_values.duration(text)

@@ -253,7 +253,7 @@ class TouchData(Facts):
 
 
 class PromptData(Facts):
-    """Something to ask an owner: after a gathering, whom they met; of an address others gave, whether it may be used."""
+    """Something to ask an owner: whom they met at a gathering, or whether an address that others gave may be used."""
 
     prompt: UUID  # the same for the same question, however often it is asked
     playbook: str = "who-did-you-meet"  # or confirm-address: the one thing that goes to who has not confirmed

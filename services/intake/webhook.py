@@ -3,7 +3,6 @@
 Unknown paths are answered 401 like wrong signatures: after a 404 or 410 senders unhook for good.
 """
 
-import asyncio
 import hashlib
 import re
 from collections.abc import Mapping
@@ -14,10 +13,11 @@ import structlog
 from aiohttp import web
 
 from services.intake import readers, requests, sources, taking
-from services.intake.answers import Gathered, Handshake, Ignored, Unreadable
+from services.intake.answers import Delivery, Gathered, Handshake, Ignored, Unreadable
+from services.intake.patience import Patience
 from services.intake.providers import PROVIDERS, Provider
 from services.intake.rate import Rates
-from services.intake.sources import Reached
+from services.intake.sources import Reached, Source
 from services.intake.store import Accepted, Received
 from services.intake.taking import Taker
 from shared import metrics
@@ -30,8 +30,6 @@ from shared.web import bad_body, read_body
 log = structlog.get_logger()
 
 PATH: Final = re.compile(r"[A-Za-z0-9_-]{16,128}")
-# Zoom, the most impatient sender, waits three seconds in all. Whoever gets no answer by then comes again.
-STORE_WITHIN_SECONDS: Final = 2.5
 NOTHING: Final[Mapping[str, object]] = {"meetings": []}
 
 
@@ -68,6 +66,8 @@ class Webhook:
         self._box = box
         self._rates = rates
         self._taker = taker
+        self._finding = Patience()  # of its own: that paths are found says nothing of what is stored
+        self._storing = Patience()
 
     async def receive(self, request: web.Request) -> web.Response:
         """Answer 202 with what the submission became, 200 when it came before, or the problem that it has."""
@@ -91,12 +91,15 @@ class Webhook:
 
     async def _reach(self, path: str) -> Reached:
         if PATH.fullmatch(path):
-            async with asyncio.timeout(STORE_WITHIN_SECONDS), self._pool.acquire() as conn:
-                reached = await sources.reach(conn, path)
+            reached = await self._finding.wait(self._look_up(path))
             if reached is not None and reached.source.provider in PROVIDERS:
                 return reached
         metrics.submissions.labels("unknown", "unverified").inc()
         raise _unproven()
+
+    async def _look_up(self, path: str) -> Reached | None:
+        async with self._pool.acquire() as conn:
+            return await sources.reach(conn, path)
 
     async def _receive(
         self, request: web.Request, reached: Reached, provider: Provider, spent_seconds: float
@@ -112,28 +115,37 @@ class Webhook:
             body=body,
             at=reached.now,
         )
-        async with asyncio.timeout(STORE_WITHIN_SECONDS - spent_seconds):
-            try:
-                delivery = provider.read(headers, await self._taker.whole(reached.source, body, secret))
-            except ValueError as error:
-                return _repeated(await self._taker.reject(received, bad_body(str(error))))
-            except Unreadable as error:
-                return _repeated(await self._taker.reject(received, bad_body(str(error), status=422)))
-            except TryAgain as error:
-                return _repeated(await self._taker.reject(received, taking.unfetched(error)))
-            match delivery:
-                case Ignored():
-                    log.info("submission.ignored", source=str(reached.source.id), reason=delivery.reason)
-                    return Answered(None, 200, "ignored", NOTHING)
-                case Handshake():
-                    return Answered(None, 200, "ignored", delivery.answer(secret))
-            accepted, is_new = await self._taker.take(received, delivery, reached.source, requests.traceparent(request))
-            if not is_new:
-                return Answered(accepted, 200, "repeated")
-            # Zoom knows 200 and 204 alone; and of a ticket that was given up before it was a meeting nothing comes.
-            is_fetched = reached.source.provider in readers.POINTING
-            is_done = isinstance(delivery, Gathered) or (is_fetched and not accepted.meetings)
-            return Answered(accepted, 200 if is_done else 202, "accepted")
+        delivery = await self._read(provider, headers, reached.source, body, secret)
+        match delivery:
+            case Ignored():
+                log.info("submission.ignored", source=str(reached.source.id), reason=delivery.reason)
+                return Answered(None, 200, "ignored", NOTHING)
+            case Handshake():
+                return Answered(None, 200, "ignored", delivery.answer(secret))
+            case Problem():
+                taking_it = self._taker.reject(received, delivery)
+            case _:
+                taking_it = self._taker.take(received, delivery, reached.source, requests.traceparent(request))
+        accepted, is_new = await self._storing.wait(taking_it, spent_seconds=spent_seconds)
+        if not is_new:
+            return Answered(accepted, 200, "repeated")
+        # Zoom knows 200 and 204 alone; and of a ticket that was given up before it was a meeting nothing comes.
+        is_fetched = reached.source.provider in readers.POINTING
+        is_done = isinstance(delivery, Gathered) or (is_fetched and not accepted.meetings)
+        return Answered(accepted, 200 if is_done else 202, "accepted")
+
+    async def _read(
+        self, provider: Provider, headers: Mapping[str, str], source: Source, body: bytes, secret: str
+    ) -> Delivery | Problem:
+        """Return what was delivered, or the problem that it is kept with."""
+        try:
+            return provider.read(headers, await self._taker.whole(source, body, secret))
+        except ValueError as error:
+            return bad_body(str(error))
+        except Unreadable as error:
+            return bad_body(str(error), status=422)
+        except TryAgain as error:
+            return taking.unfetched(error)
 
     def _verify(self, provider: Provider, headers: Mapping[str, str], raw: bytes, reached: Reached) -> str:
         """Return the live key of the source that proves these bytes; raises when none does.
@@ -156,10 +168,6 @@ class Webhook:
 def _without_path(raw: bytes, path: str) -> bytes:
     """Return the body without the secret path, which Jotform and Eventbrite repeat in it: that is kept as a hash."""
     return raw.replace(path.encode(), b"*" * len(path))
-
-
-def _repeated(taken: tuple[Accepted, bool]) -> Answered:
-    return Answered(taken[0], 200, "repeated")
 
 
 def _unproven() -> Problem:

@@ -2,10 +2,14 @@
 
 import asyncio
 import json
+from functools import partial
+from time import monotonic
 
+import pytest
 from pydantic import SecretStr
 
-from services.intake import sources
+from services.intake import patience, sources
+from services.intake.patience import AT_FIRST_SECONDS
 from shared import db
 from shared.db import Pool
 from tests.intake.serving import ONE_MEETING, Intake, serving, submission
@@ -45,6 +49,64 @@ async def test_a_commit_whose_answer_was_lost_is_found_by_the_retry(
     assert (answer.status, int(answer.headers["Retry-After"]) > 0) == (503, True)
     assert (await sender.send(raw)).status == 200
     assert await intake.stored() == ONE_MEETING
+
+
+async def test_within_a_second_a_sender_knows_that_the_database_does_not_answer(
+    intake: Intake, database_url: str, keys: tuple[SecretStr, ...]
+) -> None:
+    sender = await intake.source()
+    raw = json.dumps(submission()).encode()
+    async with proxy(database_url) as between:
+        pool = await db.open_pool(between.url, schema="intake")
+        async with serving(pool, keys) as behind:
+            post = partial(behind.client.post, sender.path, data=raw, headers=sender.signed(raw))
+            assert (await post()).status == 202
+            between.mute()
+            began = monotonic()
+            answers = await asyncio.gather(*(post() for _ in range(5)))
+            seconds = monotonic() - began
+            between.cut()
+        pool.terminate()
+
+    assert {answer.status for answer in answers} == {503}
+    assert seconds < 2 * AT_FIRST_SECONDS, "one second, with some for a machine that has much to do"
+
+
+async def test_a_table_that_is_locked_is_a_503_within_a_second_and_nothing_half_done(intake: Intake) -> None:
+    sender = await intake.source()
+    async with intake.pool.acquire() as holder, holder.transaction():
+        await holder.execute("LOCK TABLE meetings")
+        began = monotonic()
+        answer = await sender.send(submission())
+        seconds = monotonic() - began
+
+    assert (answer.status, await intake.stored()) == (503, {})
+    assert seconds < 2 * AT_FIRST_SECONDS
+    assert (await sender.send(submission())).status == 202
+
+
+async def test_while_others_are_answered_one_waits_longer_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, seconds in (("AT_FIRST", 0.05), ("AFTER_A_SIGN", 0.2), ("IN_ALL", 0.4)):
+        monkeypatch.setattr(patience, f"{name}_SECONDS", seconds)
+    waiting, at_last = patience.Patience(), asyncio.Event()
+
+    async def others_are_answered() -> None:
+        while not at_last.is_set():
+            await waiting.wait(asyncio.sleep(0.01))
+
+    others = asyncio.create_task(others_are_answered())
+    began = monotonic()
+    with pytest.raises(TimeoutError):
+        await waiting.wait(asyncio.sleep(9))
+    together = monotonic() - began
+    at_last.set()
+    await others
+    began = monotonic()
+    with pytest.raises(TimeoutError):
+        await waiting.wait(asyncio.sleep(9), spent_seconds=0.02)
+    alone = monotonic() - began
+
+    assert together >= 0.4 > 0.3 > alone >= 0.03
 
 
 async def at_commit(pool: Pool, what: str) -> None:

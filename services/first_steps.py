@@ -12,7 +12,7 @@ from typing import Final
 
 import asyncpg
 
-from services.intake import sources
+from services.intake import sources, tokens
 from services.intake.providers import PROVIDERS
 from shared import db, standalone
 from shared.db import Connection
@@ -60,7 +60,7 @@ async def connect(
                         fixed={},
                         plan=plan,
                     )
-                    await sources.add_token(conn, name=name, text=token, owner=owner)
+                    await tokens.add_token(conn, name=name, text=token, owner=owner)
                 break
             except asyncpg.UniqueViolationError:
                 name = f"{name} {secrets.token_hex(2)}"
@@ -121,7 +121,7 @@ def _read(path: Path) -> Connected | None:
 
 async def _is_good(conn: Connection, found: Connected) -> bool:
     hook = found.url.rpartition("/hooks/")[2]
-    return await sources.reach(conn, hook) is not None and await sources.find_token(conn, found.token) is not None
+    return await sources.reach(conn, hook) is not None and await tokens.find_token(conn, found.token) is not None
 
 
 def _program(config: Settings) -> str:

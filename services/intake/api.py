@@ -13,9 +13,9 @@ from services.intake.idempotency import Answered
 from services.intake.logbook import Logged
 from services.intake.meeting import Defaults, Planner, Submitted
 from services.intake.rate import Rates
-from services.intake.sources import Token
 from services.intake.store import Received
 from services.intake.taking import unfit
+from services.intake.tokens import Token
 from shared import db, metrics
 from shared.db import Connection, Pool
 from shared.events import FollowUp, Meeting, new_id
@@ -91,7 +91,7 @@ class Api:
         return answered
 
     def _read(self, document: Mapping[str, Any], token: Token) -> tuple[Submitted, Defaults]:
-        defaults = replace(self._defaults, owner=token.owner)
+        defaults = replace(self._defaults, owner=token.owner, origin=token.origin)
         submitted = meeting.read(document, plans=self._planner.names, defaults=defaults)
         if token.owner and str(submitted.owner.email).lower() != token.owner:
             raise Problem(

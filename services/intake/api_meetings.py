@@ -12,8 +12,8 @@ from services.intake.amending import Amended
 from services.intake.body import Invalid
 from services.intake.meeting import Defaults, Planner
 from services.intake.requests import MERGE_PATCH, entity_id, json_response
-from services.intake.sources import Token
 from services.intake.taking import unfit
+from services.intake.tokens import Token
 from shared import db
 from shared.db import Connection, Pool
 from shared.problem import Problem

@@ -10,7 +10,7 @@ from typing import Any, Final
 import orjson
 from aiohttp import web
 
-from services.intake.sources import Token
+from services.intake.tokens import Token
 from shared import db
 from shared.db import Connection, Pool
 from shared.problem import Problem

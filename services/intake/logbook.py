@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from services.intake import meeting, store
+from services.intake import consent, meeting, store, store_consents
 from services.intake.booking import StateReason
 from services.intake.meeting import Defaults, Draft, Submitted
 from services.intake.store import Connected, NewMeeting, Received
@@ -84,6 +84,17 @@ async def add(
         for m, draft in zip(meetings, drafts, strict=True)
     ]
     await store.add_meetings(conn, rows, submission=submission, person=owner.id, logged_at=now, first=first)
+    await store_consents.keep(
+        conn,
+        [
+            agreed
+            for draft, m in zip(drafts, meetings, strict=True)
+            if draft.contact.consent
+            for agreed in consent.of_contact(
+                m.contact, defaults.origin, person=owner.id, connection=m.connection, at=now
+            )
+        ],
+    )
     events: list[Event] = [
         MeetingLogged(time=now, subject=str(m.id), traceparent=traceparent, data=MeetingData(meeting=m, owner=owner))
         for m in meetings
@@ -108,10 +119,12 @@ async def _owner(
 ) -> tuple[Person, list[Event]]:
     """The owner, new or known, and the event that tells of what this submission added about a known one."""
     given = submitted.owner
+    is_themselves = defaults.origin.is_themselves(given.email)
     zone, zone_from = meeting.zone_of(submitted, stored=None, defaults=defaults)
     adds = known is None or (
         (given.name and not known.person.name)
         or (given.phone and not known.person.phone)
+        or (is_themselves and not known.person.confirmed)
         or meeting.ZONES_BY.index(zone_from) > meeting.ZONES_BY.index(known.time_zone_from)
     )
     if known and not adds:
@@ -123,10 +136,13 @@ async def _owner(
         email=given.email,
         phone=given.phone,
         channel=given.channel or "email",
+        confirmed=is_themselves,
         time_zone=zone,
         **meeting.wishes(given),
     )
     kept = (await store.keep_owner(conn, fresh, zone_from)).person
+    came_in = fresh.model_copy(update={"id": kept.id})
+    await store_consents.keep(conn, consent.of_owner(came_in, defaults.origin, at=now))
     if kept.revision == (known.person.revision if known else 1):
         return kept, []
     return kept, [PersonChanged(time=now, subject=str(kept.id), data=PersonData(person=kept))]

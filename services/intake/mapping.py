@@ -37,6 +37,11 @@ class Mapped:
     unused: tuple[Answer, ...] = ()  # what was answered and went nowhere
     numbers: tuple[int, ...] = ()  # those of the contacts, where a form counts them
 
+    @property
+    def questions(self) -> dict[str, str]:
+        """The fields that a question of the form was taken for, and which."""
+        return {one.field: one.question for one in self.report if one.question and one.how in {"mapped", "guessed"}}
+
 
 def check(mapping: Mapping[str, str], fixed: Mapping[str, str]) -> None:
     """Raise `ValueError` in words when a field is not one of ours, is given twice, or is mapped to nothing."""

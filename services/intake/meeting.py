@@ -1,13 +1,14 @@
 """A submission in the API's words becomes one meeting per contact, or says which field is wrong. Pure."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, Protocol
 from zoneinfo import ZoneInfo
 
 from services.intake import fields
 from services.intake.body import CONTACTS, Body, FieldError, Invalid, Met, Owner, Where, check
+from services.intake.consent import Origin
 from shared.events import Contact, FollowUp, Gathering, Meeting, Person
 
 OLDEST: Final = timedelta(days=3653)
@@ -39,10 +40,17 @@ class Defaults:
     zone: str | None = None
     owner: str | None = None
     plan: str | None = None
+    origin: Origin = field(default_factory=Origin)
 
-    def of_source(self, *, plan: str | None, zone: str | None, owner: str | None) -> "Defaults":
+    def of_source(
+        self, *, plan: str | None, zone: str | None, owner: str | None, origin: Origin | None = None
+    ) -> "Defaults":
         """Return them with what a source adds."""
-        return replace(self, plan=plan, zone=zone, owner=owner)
+        return replace(self, plan=plan, zone=zone, owner=owner, origin=origin or self.origin)
+
+    def asking(self, questions: Mapping[str, str]) -> "Defaults":
+        """Return them for a submission that answers these questions of a form, by the fields they were taken for."""
+        return replace(self, origin=self.origin.asking(questions))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,8 +9,8 @@ from uuid import UUID
 import orjson
 from aiohttp import web
 
-from services.intake import sources
-from services.intake.sources import Token
+from services.intake import tokens
+from services.intake.tokens import Token
 from shared.db import Connection
 from shared.problem import Problem
 from shared.web import JSON
@@ -37,7 +37,7 @@ def traceparent(request: web.Request) -> str:
 async def token(conn: Connection, request: web.Request) -> Token:
     """Return the API token that the request carries; raises `Problem` 401 when it has none of ours."""
     given = BEARER.fullmatch(request.headers.get("Authorization", "").strip())
-    found = await sources.find_token(conn, given[1]) if given else None
+    found = await tokens.find_token(conn, given[1]) if given else None
     if found is None:
         challenge = 'Bearer realm="afterhello"' + (', error="invalid_token"' if given else "")
         raise Problem(

@@ -27,6 +27,16 @@ Secret = Annotated[str | None, typer.Option(help="The secret that the tool gave 
 Plan = Annotated[str | None, typer.Option(help="The plan of its meetings, unless a submission names one.")]
 Zone = Annotated[str | None, typer.Option(help="The time zone of people who name none: America/New_York.")]
 Owner = Annotated[str | None, typer.Option(help="Whose meetings they are, if the form does not ask.")]
+Confirm = Annotated[
+    bool | None,
+    typer.Option(
+        "--confirm/--no-confirm",
+        help="Whether owners confirm their address before their first nudge, since others hand it in. Rosters: yes.",
+    ),
+]
+Note = Annotated[
+    str | None, typer.Option(metavar="WORDS", help="In which words people agree here: kept with their consent.")
+]
 Mapped = Annotated[
     list[str] | None,
     typer.Option("--map", metavar="FIELD=QUESTION", help="Which question is which field; again for each."),

@@ -9,7 +9,22 @@ import typer
 from services.intake import bringing, letter, pasting, sources, typed
 from services.intake.providers import PROVIDERS
 from services.intake.readers import BROUGHT, READERS
-from services.intake.source_command import Fixed, Json, Mapped, Name, Owner, Plan, Secret, Zone, find, plans, run, said
+from services.intake.source_command import (
+    Confirm,
+    Fixed,
+    Json,
+    Mapped,
+    Name,
+    Note,
+    Owner,
+    Plan,
+    Secret,
+    Zone,
+    find,
+    plans,
+    run,
+    said,
+)
 from services.intake.sources import Source
 from shared import command
 from shared.command import Refused, show_json
@@ -28,6 +43,8 @@ def add(
     owner: Owner = None,
     mapped: Mapped = None,
     fixed: Fixed = None,
+    confirm: Confirm = None,
+    note: Note = None,
     as_json: Json = False,
 ) -> None:
     """Add a source and print the URL to paste into the tool. It is shown this once.
@@ -67,6 +84,8 @@ def add(
                 secret=secret,
                 mapping=questions,
                 fixed=values,
+                confirm=provider == "csv" if confirm is None else confirm,
+                note=note,
                 **about,
             )
         except asyncpg.UniqueViolationError:
@@ -85,9 +104,11 @@ def map_(
     owner: Owner = None,
     mapped: Mapped = None,
     fixed: Fixed = None,
+    confirm: Confirm = None,
+    note: Note = None,
     unset: Annotated[
         list[str] | None,
-        typer.Option("--unset", metavar="FIELD", help="What is no longer mapped or set, or plan, zone, owner."),
+        typer.Option("--unset", metavar="FIELD", help="What is no longer mapped or set, or plan, zone, owner, note."),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -103,12 +124,13 @@ def map_(
     names = plans(context, config)
     about = said(plan, zone, owner, names)
     taken = set(unset or ())
-    if not (questions or values or any(about.values()) or taken):
-        raise Refused("there is nothing to change: give --map, --set, --unset, --plan, --zone or --owner")
+    about["note"] = note
+    if not (questions or values or any(about.values()) or taken or confirm is not None):
+        raise Refused("there is nothing to change: give --map, --set, --unset, --plan, --zone, --owner or --confirm")
 
     async def work(conn: Connection) -> Source:
         one = await find(conn, name)
-        stood: dict[str, str | None] = {"plan": one.plan, "zone": one.zone, "owner": one.owner}
+        stood: dict[str, str | None] = {"plan": one.plan, "zone": one.zone, "owner": one.owner, "note": one.note}
         for field in taken:
             if field not in {*one.mapping, *one.fixed} and not stood.get(field):
                 raise Refused(f"--unset {field[:60]}: is neither mapped nor set; `afterhello source show` says what is")
@@ -119,7 +141,8 @@ def map_(
         stood = {key: about[key] or (None if key in taken else stood[key]) for key in stood}
         if one.provider == "mail" and stood["owner"] is None:
             raise Refused("--unset owner: meetings that are logged by mail are one person's; give another --owner")
-        return await sources.set_up(conn, one.id, mapping=mapping, fixed=fixed, **stood)
+        confirms = one.confirm if confirm is None else confirm
+        return await sources.set_up(conn, one.id, mapping=mapping, fixed=fixed, confirm=confirms, **stood)
 
     one = run(config, work)
     kept = {"plan": one.plan, "zone": one.zone, "owner": one.owner, "map": dict(one.mapping), "set": dict(one.fixed)}

@@ -90,6 +90,8 @@ def show_(name: Name, as_json: Json = False) -> None:
             "owner": one.owner,
             "map": dict(one.mapping),
             "set": dict(one.fixed),
+            "confirm": one.confirm,
+            "note": one.note,
             "created_at": one.created_at,
             "disabled_at": one.disabled_at,
             "rejections": [{"at": one.at, "reason": one.reason} for one in rejections],

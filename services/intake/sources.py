@@ -1,4 +1,4 @@
-"""Every query about sources and API tokens: who may hand in meetings, and how they prove it."""
+"""Every query about sources: who may hand in meetings, and how they prove it."""
 
 import secrets
 from collections.abc import Mapping, Sequence
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from services.intake.consent import Origin
 from shared.db import Connection
 from shared.events import new_id
 from shared.signing import Box, fingerprint
@@ -25,6 +26,16 @@ class Source:
     owner: str | None
     created_at: datetime
     disabled_at: datetime | None
+    confirm: bool = False  # its owners' addresses come from others: each is confirmed before the first nudge
+    note: str | None = None  # in which words people were asked
+
+    @property
+    def origin(self) -> Origin:
+        """How its submissions are known where consent is kept."""
+        vouched = self.owner or self.fixed.get("owner.email")
+        return Origin(
+            name=self.name, confirms=self.confirm, vouched=vouched.lower() if vouched else None, note=self.note
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,16 +47,7 @@ class Reached:
     now: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Token:
-    """A bearer token: all rights (`owner` is None), or the data of one owner alone."""
-
-    id: UUID
-    name: str
-    owner: str | None
-
-
-COLUMNS = "id, name, provider, mapping, fixed, plan, zone, owner, created_at, disabled_at"
+COLUMNS = "id, name, provider, mapping, fixed, plan, zone, owner, created_at, disabled_at, confirm, note"
 
 
 def new_path() -> str:
@@ -87,16 +89,18 @@ async def add_source(
     plan: str | None = None,
     zone: str | None = None,
     owner: str | None = None,
+    confirm: bool = False,
+    note: str | None = None,
 ) -> Source:
     """Add a source, with a path if it has one; raises `asyncpg.UniqueViolationError` when the name is taken."""
     async with conn.transaction():
         row = await conn.fetchrow(
             f"""
-            INSERT INTO sources (id, name, provider, mapping, fixed, plan, zone, owner)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+            INSERT INTO sources (id, name, provider, mapping, fixed, plan, zone, owner, confirm, note)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
             RETURNING {COLUMNS}
             """,  # noqa: S608
-            new_id(), name, provider, dict(mapping), dict(fixed), plan, zone, owner,
+            new_id(), name, provider, dict(mapping), dict(fixed), plan, zone, owner, confirm, note,
         )  # fmt: skip
         assert row is not None
         if path is not None:
@@ -128,15 +132,17 @@ async def set_up(
     plan: str | None,
     zone: str | None,
     owner: str | None,
+    confirm: bool,
+    note: str | None,
 ) -> Source:
     """Let all this hold for what the source submits from now on; what was logged stays as it is."""
     row = await conn.fetchrow(
         f"""
-        UPDATE sources SET mapping = $2, fixed = $3, plan = $4, zone = $5, owner = $6
+        UPDATE sources SET mapping = $2, fixed = $3, plan = $4, zone = $5, owner = $6, confirm = $7, note = $8
          WHERE id = $1
         RETURNING {COLUMNS}
         """,  # noqa: S608
-        source, dict(mapping), dict(fixed), plan, zone, owner,
+        source, dict(mapping), dict(fixed), plan, zone, owner, confirm, note,
     )  # fmt: skip
     assert row is not None
     return Source(**row)
@@ -154,48 +160,6 @@ async def sealed_secret(conn: Connection, source: UUID) -> str | None:
         source,
     )
     return sealed
-
-
-async def find_token(conn: Connection, text: str) -> Token | None:
-    """Return the live token with this text."""
-    row = await conn.fetchrow(
-        "SELECT id, name, owner FROM api_tokens WHERE fingerprint = $1 AND revoked_at IS NULL", fingerprint(text)
-    )
-    return Token(**row) if row else None
-
-
-async def add_token(conn: Connection, *, name: str, text: str, owner: str | None = None) -> Token:
-    """Add a token; raises `asyncpg.UniqueViolationError` when a live one has this name."""
-    row = await conn.fetchrow(
-        """
-        INSERT INTO api_tokens (id, name, fingerprint, owner)
-        VALUES ($1, $2, $3, lower($4))
-        RETURNING id, name, owner
-        """,
-        new_id(),
-        name,
-        fingerprint(text),
-        owner,
-    )
-    assert row is not None
-    return Token(**row)
-
-
-async def list_tokens(conn: Connection) -> list[dict[str, object]]:
-    """Return every token that was ever added, by name: its owner, when it was made, and since when it is revoked."""
-    rows = await conn.fetch(
-        "SELECT name, owner, created_at, revoked_at FROM api_tokens ORDER BY revoked_at NULLS FIRST, lower(name)"
-    )
-    return [dict(row) for row in rows]
-
-
-async def revoke_token(conn: Connection, name: str) -> bool:
-    """Revoke the live token of this name; say whether there was one."""
-    status = await conn.execute(
-        "UPDATE api_tokens SET revoked_at = clock_timestamp() WHERE lower(name) = lower($1) AND revoked_at IS NULL",
-        name,
-    )
-    return status == "UPDATE 1"
 
 
 async def set_disabled(conn: Connection, source: UUID, *, disabled: bool) -> None:

@@ -44,7 +44,7 @@ class Taker:
         async with self.pool.acquire() as conn:
             if before := await store.recognise(conn, received):
                 return before, False
-        defaults = self.defaults.of_source(plan=source.plan, zone=source.zone, owner=source.owner)
+        defaults = self.defaults.of_source(plan=source.plan, zone=source.zone, owner=source.owner, origin=source.origin)
         try:
             match delivery:
                 case Submission():
@@ -83,7 +83,8 @@ class Taker:
         mapped = _mapped(delivery, source, left_out)
 
         async def work(conn: Connection) -> logbook.Logged | None:
-            return await logbook.log(conn, received, submitted, defaults=defaults, traceparent=traceparent)
+            asking = defaults.asking(mapped.questions)
+            return await logbook.log(conn, received, submitted, defaults=asking, traceparent=traceparent)
 
         try:
             submitted = meeting.read(mapped.document, plans=self.plans, defaults=defaults)

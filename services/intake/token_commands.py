@@ -9,7 +9,7 @@ from typing import Annotated, TypeVar
 import asyncpg
 import typer
 
-from services.intake import fields, sources, typed
+from services.intake import fields, tokens, typed
 from shared import command
 from shared.command import Refused, show, show_json
 from shared.db import Connection
@@ -26,6 +26,12 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="Who or what uses it, 
 def add(
     name: Name,
     owner: Annotated[str | None, typer.Option(help="Whose data alone it may see and change: an address.")] = None,
+    confirm: Annotated[
+        bool, typer.Option("--confirm", help="Owners confirm their address before their first nudge: others give it.")
+    ] = False,
+    note: Annotated[
+        str | None, typer.Option(metavar="WORDS", help="In which words people agree to be written to.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Make a token and print it, this once. Without --owner it has all rights.
@@ -42,7 +48,7 @@ def add(
 
     async def work(conn: Connection) -> None:
         try:
-            await sources.add_token(conn, name=name, text=text, owner=owner)
+            await tokens.add_token(conn, name=name, text=text, owner=owner, confirm=confirm, note=note)
         except asyncpg.UniqueViolationError:
             raise Refused(f"NAME: there is a token {name!r} already; revoke it, or take another name") from None
 
@@ -57,7 +63,7 @@ def add(
 @token.command("list")
 def list_(as_json: Json = False) -> None:
     """List the tokens, revoked ones too; none is shown itself."""
-    rows = _run(sources.list_tokens)
+    rows = _run(tokens.list_tokens)
     if not as_json:
         rows = [
             {k: f"{v:%Y-%m-%d %H:%M} UTC" if isinstance(v, datetime) else v for k, v in row.items()} for row in rows
@@ -68,7 +74,7 @@ def list_(as_json: Json = False) -> None:
 @token.command()
 def revoke(name: Name, as_json: Json = False) -> None:
     """Let a token open nothing any more, from this moment on."""
-    if not _run(lambda conn: sources.revoke_token(conn, name)):
+    if not _run(lambda conn: tokens.revoke_token(conn, name)):
         raise Refused(f"NAME: there is no token {name[:60]!r} to revoke; `afterhello token list` lists them")
     show_json({"name": name, "revoked": True}) if as_json else print(f"{name}: revoked")
 

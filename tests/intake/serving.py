@@ -14,7 +14,7 @@ from aiohttp import ClientResponse, ClientSession, web
 from pydantic import SecretStr
 
 from services.intake import app as intake
-from services.intake import sources
+from services.intake import sources, tokens
 from services.intake.providers import PROVIDERS, eventbrite
 from services.scheduler.plan import Plans
 from shared import settings
@@ -73,7 +73,7 @@ class Intake:
         """Add an API token and return the headers that carry it."""
         text = secrets.token_urlsafe(24)
         async with self.pool.acquire() as conn:
-            await sources.add_token(conn, name=text, text=text, owner=owner)
+            await tokens.add_token(conn, name=text, text=text, owner=owner)
         return {"Authorization": f"Bearer {text}"}
 
     async def count(self, table: str, where: str = "true") -> int:

@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 from aiohttp.test_utils import TestServer
 
-from services.intake import act_api, sources, timeline
+from services.intake import act_api, timeline, tokens
 from shared import events, stops, web
 from shared.db import Pool
 from shared.events import FollowUpActed, new_id
@@ -26,9 +26,9 @@ async def post(intake_pool: Pool) -> AsyncIterator[Post]:
     server = TestServer(app)
     await server.start_server(**web.SERVER)
     async with intake_pool.acquire() as conn:
-        await sources.add_token(conn, name="all", text="all-rights")
-        await sources.add_token(conn, name="ada", text="of-ada", owner="Ada@School.example")
-        await sources.add_token(conn, name="bob", text="of-bob", owner="bob@school.example")
+        await tokens.add_token(conn, name="all", text="all-rights")
+        await tokens.add_token(conn, name="ada", text="of-ada", owner="Ada@School.example")
+        await tokens.add_token(conn, name="bob", text="of-bob", owner="bob@school.example")
 
     async def send(follow_up: object, body: object, *, token: str = "all-rights") -> tuple[int, dict[str, Any]]:
         url = server.make_url(f"/api/v1/follow-ups/{follow_up}/acts")

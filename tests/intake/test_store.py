@@ -7,7 +7,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from services.intake import activity, sources, store
+from services.intake import activity, sources, store, tokens
 from services.intake.store import Received
 from shared import db
 from shared.events import new_id
@@ -211,21 +211,21 @@ async def test_a_name_is_one_source_and_one_live_token(intake: Intake) -> None:
     with pytest.raises(asyncpg.UniqueViolationError):
         await intake.source(name="masscue")
     async with intake.pool.acquire() as conn:
-        await sources.add_token(conn, name="script", text="a" * 30)
+        await tokens.add_token(conn, name="script", text="a" * 30)
         with pytest.raises(asyncpg.UniqueViolationError):
-            await sources.add_token(conn, name="Script", text="b" * 30)
-        assert await sources.revoke_token(conn, "SCRIPT") and not await sources.revoke_token(conn, "script")
-        assert await sources.find_token(conn, "a" * 30) is None
-        await sources.add_token(conn, name="script", text="c" * 30, owner="Ada@School.example")
-        found = await sources.find_token(conn, "c" * 30)
+            await tokens.add_token(conn, name="Script", text="b" * 30)
+        assert await tokens.revoke_token(conn, "SCRIPT") and not await tokens.revoke_token(conn, "script")
+        assert await tokens.find_token(conn, "a" * 30) is None
+        await tokens.add_token(conn, name="script", text="c" * 30, owner="Ada@School.example")
+        found = await tokens.find_token(conn, "c" * 30)
         assert found is not None and found.owner == ADA
-        assert [bool(row["revoked_at"]) for row in await sources.list_tokens(conn)] == [False, True]
+        assert [bool(row["revoked_at"]) for row in await tokens.list_tokens(conn)] == [False, True]
 
 
 async def test_neither_path_nor_secret_nor_token_can_be_read_in_the_database(intake: Intake) -> None:
     sender = await intake.source(name="MassCUE")
     async with intake.pool.acquire() as conn:
-        await sources.add_token(conn, name="script", text="a secret token of the API")
+        await tokens.add_token(conn, name="script", text="a secret token of the API")
 
     rows = [
         await intake.pool.fetchval(f"SELECT string_agg(t::text, ' ') FROM {table} t")

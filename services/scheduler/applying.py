@@ -9,7 +9,7 @@ from services.scheduler import keeping, life, meetings, planning, standing, stor
 from services.scheduler.follow_up import FollowUp
 from services.scheduler.plan import PlannedFollowUp, Since, clock_of, schedule
 from services.scheduler.plan_file import Plan
-from services.scheduler.wall_time import Clock
+from services.scheduler.wall_clock import Clock
 from shared.db import Connection
 
 BATCH = 200

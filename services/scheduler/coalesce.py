@@ -12,7 +12,7 @@ from services.scheduler.branch import StepBefore, is_taken
 from services.scheduler.follow_up import FollowUp
 from services.scheduler.limit import over
 from services.scheduler.prompt import Prompt
-from services.scheduler.wall_time import Clock
+from services.scheduler.wall_clock import Clock
 from shared.events import (
     Channel,
     Contact,
@@ -166,7 +166,7 @@ def _nudge(
     until = carried[-1].due_at + too_late_after
     quiet: tuple[Window, ...] = ()
     if any(one.heeds_quiet for one in carried):
-        quiet = tuple(clock.quiet_windows(due_at, until))
+        quiet = tuple(clock.closed(due_at, until, on_any_day=True))
     return NudgeData(
         nudge=new_id(),
         recipient=Recipient(

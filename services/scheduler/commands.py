@@ -15,7 +15,7 @@ from services.scheduler.offset import NoSuchTime
 from services.scheduler.plan import SHIPPED, PlannedFollowUp, Plans, schedule
 from services.scheduler.plan_file import Plan, PlanError
 from services.scheduler.school_days import NoSuchDay, SchoolDays
-from services.scheduler.wall_time import Clock
+from services.scheduler.wall_clock import Clock
 from shared import settings
 from shared.command import Refused, connection, show, show_json
 from shared.events import Person

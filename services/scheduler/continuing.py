@@ -20,7 +20,7 @@ from uuid import UUID
 
 from services.scheduler import follow_up as kept
 from services.scheduler.follow_up import FollowUp
-from services.scheduler.wall_time import Clock
+from services.scheduler.wall_clock import Clock
 from shared.events import Meeting
 
 

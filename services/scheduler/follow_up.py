@@ -12,7 +12,8 @@ from uuid import UUID
 
 from services.scheduler import wall_time
 from services.scheduler.offset import NoSuchTime, offset
-from services.scheduler.wall_time import Clock, Target
+from services.scheduler.wall_clock import Clock
+from services.scheduler.wall_time import Target
 from shared import events
 from shared.events import ActedData, Channel, FollowUpState, Person
 

@@ -16,7 +16,7 @@ from services.scheduler.follow_up import FollowUp
 from services.scheduler.plan import PlannedFollowUp, Since, clock_of, follow_ups
 from services.scheduler.plan_file import Plan
 from services.scheduler.planning import Standing, Stop
-from services.scheduler.wall_time import Clock
+from services.scheduler.wall_clock import Clock
 from shared.events import ActedData, Meeting, Person
 
 _facts = attrgetter(*(name for name in FollowUp.__dataclass_fields__ if name != "revision"))

@@ -3,22 +3,25 @@
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, Literal
 from uuid import UUID, uuid5
 
-from services.scheduler import plan_file, school_days, wall_time
+from services.scheduler import plan_file, school_days, wall_time, zones
 from services.scheduler.follow_up import Outcome
 from services.scheduler.plan_file import Plan, PlanError, Playbook, Step
 from services.scheduler.school_days import NoSuchDay, Region, SchoolDays
-from services.scheduler.wall_time import Clock, Moment, Target
-from shared.events import Channel, FollowUp, Meeting, Person
+from services.scheduler.wall_clock import Clock
+from services.scheduler.wall_time import Moment, Target
+from shared.events import Break, Channel, FollowUp, Meeting, Person, Weekday
 
 NAME: Final = r"[A-Za-z0-9][A-Za-z0-9_-]{0,59}"
 SHIPPED: Final = Path(__file__).parent / "plans"
 # A form takes a moment to reach us: what a plan wants "10 seconds" after the meeting is not late for that.
 ON_THE_WAY: Final = timedelta(minutes=1)
+CLOCKS_KEPT: Final = 256
 
 Planned = Literal["waiting", "skipped"]
 
@@ -138,18 +141,42 @@ def schedule(
 def clock_of(person: Person) -> Clock:
     """Return a person's wall clock and wishes; raises `NoSuchTime` when their zone is none.
 
-    A region nobody knows (any more) has no holidays: their follow-ups matter more than its.
+    A region nobody knows (any more) has no holidays: their follow-ups matter more than its. Who wants the same shares a
+    clock, and what was reckoned on it: the people of a school mostly do.
     """
+    return _clock(
+        person.time_zone,
+        person.send_at,
+        person.quiet_from,
+        person.quiet_to,
+        person.paused_until,
+        person.days,
+        person.holidays,
+        tuple([(off.first, off.last) for off in person.breaks]),
+    )
+
+
+@lru_cache(maxsize=CLOCKS_KEPT)
+def _clock(
+    time_zone: str,
+    send_at: time,
+    quiet_from: time,
+    quiet_to: time,
+    paused_until: date | None,
+    days: tuple[Weekday, ...],
+    holidays: str | None,
+    breaks: tuple[tuple[date, date], ...],
+) -> Clock:
     return Clock(
-        zone=wall_time.zone(person.time_zone),
-        send_at=person.send_at,
-        quiet_from=person.quiet_from,
-        quiet_to=person.quiet_to,
-        paused_until=person.paused_until,
+        zone=zones.zone(time_zone),
+        send_at=send_at,
+        quiet_from=quiet_from,
+        quiet_to=quiet_to,
+        paused_until=paused_until,
         school_days=SchoolDays(
-            days=person.days,
-            holidays=_region(person.holidays),
-            breaks=person.breaks,
+            days=days,
+            holidays=_region(holidays),
+            breaks=tuple([Break(first=first, last=last) for first, last in breaks]),
             or_never=True,
         ),
     )

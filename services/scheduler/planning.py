@@ -11,7 +11,7 @@ from services.scheduler import wall_time
 from services.scheduler.follow_up import FollowUp
 from services.scheduler.offset import offset
 from services.scheduler.plan import PlannedFollowUp
-from services.scheduler.wall_time import Clock
+from services.scheduler.wall_clock import Clock
 from shared.events import ActedData, Channel, FollowUpState, Meeting, Person
 
 # Skipped for what the meeting was at the time: when the meeting changes, so may these.

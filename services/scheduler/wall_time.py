@@ -1,137 +1,17 @@
-"""Wall time: offsets, zones, gaps and folds, quiet hours.
+"""Wall time: offsets from a meeting, and the moments they come to.
 
 Days, weeks, months and years are counted on the wall clock of the person; hours, minutes and seconds pass on any clock.
-A local time that a clock change skips takes the offset before the gap, one that comes twice is the first (RFC 5545,
-3.3.5). The one place where zones are reckoned with: SQL sees instants.
 """
 
-import difflib
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+import calendar
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
-from functools import lru_cache
 from itertools import islice
-from typing import Final
-from zoneinfo import ZoneInfo, available_timezones
-
-from dateutil.relativedelta import relativedelta
+from zoneinfo import ZoneInfo
 
 from services.scheduler.offset import SECONDS, NoSuchTime, Offset, Unit
-from services.scheduler.school_days import LAST, SchoolDays
-from shared.events import Window
-
-# `shared` has taken the system's files away from zoneinfo, so these are the names of the pinned tzdata package alone.
-ZONES: Final = frozenset(available_timezones() - {"Factory", "localtime", "posixrules"})
-FIRST_YEAR, LAST_YEAR = 1900, 2200
-
-
-@lru_cache(maxsize=1024)
-def zone(name: str) -> ZoneInfo:
-    """Return the zone of this IANA or Windows name; its `key` is the IANA name. Raises `NoSuchTime` for any other."""
-    if name not in ZONES:
-        # 50 ms at the first call, and hardly anybody needs it.
-        from icalendar.timezone.windows_to_olson import WINDOWS_TO_OLSON
-
-        if name not in WINDOWS_TO_OLSON:
-            lower = {known.lower(): known for known in ZONES}
-            near = difflib.get_close_matches(name.lower()[:60], lower, n=1)
-            hint = f"; is {lower[near[0]]} meant?" if near else ""
-            raise NoSuchTime(f"{name[:60]!r} is no time zone such as America/New_York{hint}")
-        name = WINDOWS_TO_OLSON[name]
-    return ZoneInfo(name)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Clock:
-    """A person's wall clock, and when they want to hear from us."""
-
-    zone: ZoneInfo
-    send_at: time = time(15, 30)
-    quiet_from: time = time(21, 0)
-    quiet_to: time = time(7, 0)  # equal to quiet_from: no quiet hours
-    school_days: SchoolDays = field(default_factory=SchoolDays)
-    paused_until: date | None = None  # nothing before this day: what falls due earlier comes then
-    # What a full nudge rolls, and what a stack of meetings of one day has, is wanted on the same few days.
-    _placed: "dict[tuple[Target, bool], Moment]" = field(default_factory=dict, init=False, repr=False, compare=False)
-    _wanted: dict[date, date] = field(default_factory=dict, init=False, repr=False, compare=False)
-    _counted: dict[tuple[date, Unit, int], date] = field(default_factory=dict, init=False, repr=False, compare=False)
-
-    def is_quiet(self, instant: datetime) -> bool:
-        """Whether the wall clock shows quiet hours at this instant; their last moment is not one of them."""
-        local_time = instant.astimezone(self.zone).time()
-        is_after, is_before = local_time >= self.quiet_from, local_time < self.quiet_to
-        return (is_after and is_before) if self.quiet_from <= self.quiet_to else (is_after or is_before)
-
-    def wants(self, instant: datetime) -> bool:
-        """Whether the wall clock shows a wanted day at this instant."""
-        return self.school_days.wants(instant.astimezone(self.zone).date())
-
-    def resolve(self, day: date, local_time: time) -> datetime:
-        """Return the instant of this local time; one in a gap with the offset before it, the first of a fold."""
-        return datetime.combine(day, local_time.replace(fold=0), tzinfo=self.zone).astimezone(UTC)
-
-    def held(self, instant: datetime) -> datetime:
-        """Return the instant itself, or the end of the quiet hours it falls in."""
-        return self._next(instant, quiet=False) if self.is_quiet(instant) else instant
-
-    def quiet_windows(self, start: datetime, end: datetime) -> Iterator[Window]:
-        """Yield the quiet hours between two instants, in order."""
-        while self.quiet_from != self.quiet_to:
-            opens_at = start if self.is_quiet(start) else self._next(start, quiet=True)
-            if opens_at >= end:
-                return
-            start = self._next(opens_at, quiet=False)
-            yield Window(opens_at=opens_at, closes_at=start)
-
-    def wanted_days(self, day: date, *, backwards: bool = False) -> Iterator[date]:
-        """Yield the wanted days from this one on, itself included, as far as the zone has them at all.
-
-        Samoa had no 30 December 2011.
-        """
-        for wanted in self.school_days.wanted_from(day, backwards=backwards):
-            if self.has(wanted):
-                yield wanted
-
-    def next_wanted(self, day: date) -> date:
-        """Return the first wanted day from this one on, itself included."""
-        if day not in self._wanted:
-            self._wanted[day] = next(self.wanted_days(day))
-        return self._wanted[day]
-
-    def has(self, day: date) -> bool:
-        """Whether the zone's calendar has this day."""
-        return self.resolve(day, time(12)).astimezone(self.zone).date() == day
-
-    def _next(self, instant: datetime, *, quiet: bool) -> datetime:
-        """Return the first instant after this one at which it is (not) quiet, knowing that now it is the other way."""
-        edge = self.quiet_from if quiet else self.quiet_to
-        day = instant.astimezone(self.zone).date()
-        days = (day + timedelta(days=n) for n in range(4))
-        reached = next(at for on in days if (at := self._edge(on, edge, instant, quiet=quiet)))
-        if self._offset(instant) != self._offset(reached):  # the clock itself may jump out of, or into, quiet hours
-            jump = self._clock_change(instant, reached)
-            if self.is_quiet(jump) == quiet:
-                return jump
-        return reached
-
-    def _edge(self, day: date, edge: time, instant: datetime, *, quiet: bool) -> datetime | None:
-        """Return when this time of day first comes after the instant, if it is (not) quiet then."""
-        both = (datetime.combine(day, edge.replace(fold=fold), tzinfo=self.zone).astimezone(UTC) for fold in (0, 1))
-        return min((at for at in both if at > instant and self.is_quiet(at) == quiet), default=None)
-
-    def _offset(self, instant: datetime) -> timedelta | None:
-        return instant.astimezone(self.zone).utcoffset()
-
-    def _clock_change(self, before: datetime, after: datetime) -> datetime:
-        """Return the first whole second with the later offset: clocks change at whole ones."""
-        low, high = int(before.timestamp()), -int(-after.timestamp() // 1)
-        while high - low > 1:
-            middle = (low + high) // 2
-            if self._offset(datetime.fromtimestamp(middle, UTC)) == self._offset(before):
-                low = middle
-            else:
-                high = middle
-        return datetime.fromtimestamp(high, UTC)
+from services.scheduler.school_days import LAST
+from services.scheduler.wall_clock import Clock, remember
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,30 +67,31 @@ def place(target: Target, clock: Clock, *, heeds_quiet: bool = True) -> Moment:
     Raises `NoSuchDay` when no day is wanted. An elapsed target may fall on any day.
     """
     key = target, heeds_quiet
-    if key not in clock._placed:
-        clock._placed[key] = _place(target, clock, heeds_quiet=heeds_quiet)
-    return clock._placed[key]
+    found = clock.placed.get(key)
+    return found or remember(clock.placed, key, _place(target, clock, heeds_quiet=heeds_quiet))
 
 
 def _place(target: Target, clock: Clock, *, heeds_quiet: bool) -> Moment:
-    held = clock.held if heeds_quiet else lambda instant: instant
     target = _after_the_pause(target, clock)
     if target.day is None:
         if target.not_before is None:
             raise NoSuchTime("a target needs a day or an instant")
-        return moment(held(target.not_before), clock.zone)
+        return moment(clock.held(target.not_before) if heeds_quiet else target.not_before, clock.zone)
     day, local_time = target.day, target.at or clock.send_at
     while True:
         day = clock.next_wanted(day)
-        due_at = held(clock.resolve(day, local_time))
+        due_at = clock.resolve(day, local_time)
         local = due_at.astimezone(clock.zone)
-        if local.date() != day and clock.next_wanted(local.date()) != local.date():
+        if heeds_quiet and clock.is_quiet_at(local.time()):
+            due_at = clock.held(due_at)
+            local = due_at.astimezone(clock.zone)
+        if local.date() != day and not clock.wants_day(local.date()):
             # Quiet hours, or a gap, have carried it over midnight into a day that is not wanted.
             day, local_time = local.date(), local.time()
         elif target.not_before is not None and due_at < target.not_before:
             day, local_time = day + timedelta(days=1), target.at or clock.send_at
         else:
-            return moment(due_at, clock.zone)
+            return Moment(due_at=due_at, local=local.replace(tzinfo=None, fold=0), zone=clock.zone.key)
 
 
 def _after_the_pause(target: Target, clock: Clock) -> Target:
@@ -236,10 +117,8 @@ def _counted(anchor: datetime, by: Offset, clock: Clock, *, times: int, at: time
     if count == 0:
         return Target(day=day, at=at, not_before=anchor if times > 0 else None)
     key = day, by.unit, count
-    found = clock._counted.get(key)
-    if found is None:
-        found = clock._counted[key] = _day(day, by.unit, count, clock)
-    return Target(day=found, at=at)
+    found = clock.counted.get(key)
+    return Target(day=found or remember(clock.counted, key, _day(day, by.unit, count, clock)), at=at)
 
 
 def _day(day: date, unit: Unit, count: int, clock: Clock) -> date:
@@ -255,6 +134,12 @@ def _day(day: date, unit: Unit, count: int, clock: Clock) -> date:
         case "week":
             return day + timedelta(weeks=count)
         case "month":
-            return day + relativedelta(months=count)
+            return _months_later(day, count)
         case _:
-            return day + relativedelta(years=count)
+            return _months_later(day, 12 * count)
+
+
+def _months_later(day: date, months: int) -> date:
+    """Return the same day of the month so many months later, or the last that month has."""
+    year, month = divmod(12 * day.year + day.month - 1 + months, 12)
+    return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))

@@ -5,9 +5,9 @@ from datetime import date, datetime, time
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from services.scheduler import wall_time
+from services.scheduler import zones
 from services.scheduler.school_days import WEEKDAYS
-from services.scheduler.wall_time import FIRST_YEAR, LAST_YEAR, ZONES
+from services.scheduler.zones import FIRST_YEAR, LAST_YEAR, ZONES
 from shared.events import Break, Weekday
 
 TIME: Final = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
@@ -38,11 +38,11 @@ def instant(text: str, zone: ZoneInfo) -> datetime:
 def zone(text: str) -> ZoneInfo:
     """Return the zone of an IANA or Windows name, in any case, as the API takes it; raises `NoSuchTime`."""
     if text in ZONES:
-        return wall_time.zone(text)
+        return zones.zone(text)
     from icalendar.timezone.windows_to_olson import WINDOWS_TO_OLSON  # 50 ms, which hardly anybody needs
 
     folded = text.strip().casefold()
-    return wall_time.zone(next((name for name in (*ZONES, *WINDOWS_TO_OLSON) if name.casefold() == folded), text))
+    return zones.zone(next((name for name in (*ZONES, *WINDOWS_TO_OLSON) if name.casefold() == folded), text))
 
 
 def local_time(text: str) -> time:

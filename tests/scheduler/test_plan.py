@@ -7,11 +7,11 @@ from typing import Any, get_args
 
 import pytest
 
-from services.scheduler import plan_file, school_days, wall_time, wishes
+from services.scheduler import plan_file, school_days, wishes, zones
 from services.scheduler.plan import PlannedFollowUp, Plans, follow_ups, schedule
 from services.scheduler.plan_file import Plan, PlanError
 from services.scheduler.school_days import SchoolDays
-from services.scheduler.wall_time import Clock
+from services.scheduler.wall_clock import Clock
 from shared.events import EventKind
 from tests.factories import at, meeting, person
 
@@ -41,7 +41,7 @@ def test_a_plan_falls_due_as_it_always_has(path: Path, tmp_path: Path) -> None:
     """Each file is a plan, a meeting, a recipient, and when it must fall due."""
     golden: dict[str, Any] = json.loads(path.read_text())
     clock = Clock(
-        zone=wall_time.zone(golden["zone"]),
+        zone=zones.zone(golden["zone"]),
         school_days=SchoolDays(
             days=wishes.days(golden["days"]),
             holidays=school_days.region(golden["holidays"]) if golden["holidays"] else None,

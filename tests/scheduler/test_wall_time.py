@@ -1,6 +1,7 @@
 """Offsets, zones, gaps and folds, quiet hours: each rule by example, then against a second opinion."""
 
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -10,7 +11,9 @@ from hypothesis import strategies as st
 from services.scheduler import wall_time
 from services.scheduler.offset import NoSuchTime, Offset, offset
 from services.scheduler.school_days import NoSuchDay, SchoolDays, region
-from services.scheduler.wall_time import ZONES, Clock, Target, place, zone
+from services.scheduler.wall_clock import Clock
+from services.scheduler.wall_time import Target, place
+from services.scheduler.zones import ZONES, zone
 from shared.events import Break
 from tests.factories import at
 
@@ -153,12 +156,36 @@ def test_quiet_hours_end_the_second_time_for_what_falls_due_in_between() -> None
 def test_quiet_windows_between_two_instants() -> None:
     on = clock()
     start = at("2026-10-31 22:00", "America/New_York")
-    found = list(on.quiet_windows(start, start + timedelta(hours=26)))
+    found = on.closed(start, start + timedelta(hours=26), on_any_day=True)
     assert [(one.opens_at, one.closes_at) for one in found] == [
         (start, at("2026-11-01 07:00", "America/New_York")),
         (at("2026-11-01 21:00", "America/New_York"), at("2026-11-02 07:00", "America/New_York")),
     ]
-    assert not list(clock(quiet_from=time(8), quiet_to=time(8)).quiet_windows(start, start + timedelta(days=3)))
+    never = clock(quiet_from=time(8), quiet_to=time(8))
+    assert never.closed(start, start + timedelta(days=3), on_any_day=True) == []
+
+
+def test_nights_weekends_holidays_and_breaks_are_one_window() -> None:
+    on = clock(
+        school_days=SchoolDays(
+            holidays=region("US-MA"), breaks=[Break(first=date(2026, 11, 27), last=date(2026, 11, 29))]
+        )
+    )
+    wednesday = at("2026-11-25 15:30", "America/New_York")  # before Thanksgiving
+    (window,) = on.closed(wednesday, wednesday + timedelta(hours=24), on_any_day=False)
+    assert window.opens_at == at("2026-11-25 21:00", "America/New_York")
+    assert window.closes_at == at("2026-11-30 07:00", "America/New_York")
+    (first, second) = on.closed(wednesday, wednesday + timedelta(hours=40), on_any_day=True)
+    assert first.closes_at == at("2026-11-26 07:00", "America/New_York")
+    assert second.opens_at == at("2026-11-26 21:00", "America/New_York")
+
+
+def test_an_unwanted_day_ends_when_the_clock_jumps_over_midnight() -> None:
+    on = clock("Africa/Cairo", quiet_from=time(9), quiet_to=time(9), school_days=SchoolDays(days=("fri",)))
+    thursday = at("2027-04-29 12:00", "Africa/Cairo")  # at whose end the clock goes from 24:00 to 1:00
+    (before, after) = on.closed(thursday, thursday + timedelta(hours=48), on_any_day=False)
+    assert (before.opens_at, before.closes_at) == (thursday, at("2027-04-29 22:00"))
+    assert after.opens_at == at("2027-04-30 21:00")
 
 
 def test_a_windows_name_is_the_iana_zone_it_stands_for() -> None:
@@ -259,6 +286,29 @@ def scan(on: Clock, instant: datetime) -> datetime:
 def test_quiet_hours_are_held_as_a_scan_of_every_minute_says(on: Clock, instant: datetime) -> None:
     assume(on.is_quiet(instant))
     assert on.held(instant) == scan(on, instant)
+
+
+@settings(deadline=None, max_examples=150)
+@given(on=clocks, start=instants, hours=st.integers(0, 60), on_any_day=st.booleans())
+@example(on=clock("America/Santiago"), start=at("2027-04-03 20:00"), hours=30, on_any_day=False)
+@example(on=clock("America/St_Johns"), start=at("2010-11-06 20:00"), hours=30, on_any_day=False)
+@example(on=clock("Pacific/Apia"), start=at("2011-12-29 20:00"), hours=60, on_any_day=False)
+@example(on=clock("America/Havana", quiet_to=time(0, 30)), start=at("2026-11-01 00:00"), hours=40, on_any_day=False)
+def test_windows_are_shut_as_a_scan_of_every_few_minutes_says(
+    on: Clock, start: datetime, hours: int, on_any_day: bool
+) -> None:
+    end = start + timedelta(hours=hours)
+    windows = on.closed(start, end, on_any_day=on_any_day)
+    assert all(first.closes_at < second.opens_at for first, second in pairwise(windows))
+    assert all(start <= one.opens_at < end and one.opens_at < one.closes_at for one in windows)
+    for minutes in range(0, 60 * hours, 7):
+        now = start + timedelta(minutes=minutes)
+        is_shut = on.is_quiet(now) or not (on_any_day or on.school_days.wants(now.astimezone(on.zone).date()))
+        assert is_shut == any(one.opens_at <= now < one.closes_at for one in windows), now
+    for one in windows:
+        for edge in (one.opens_at, one.closes_at):
+            is_shut = on.is_quiet(edge) or not (on_any_day or on.school_days.wants(edge.astimezone(on.zone).date()))
+            assert is_shut == (edge == one.opens_at)
 
 
 @settings(deadline=None, max_examples=400)

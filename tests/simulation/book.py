@@ -7,7 +7,10 @@ import heapq
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from itertools import count
 from uuid import UUID
+
+from asyncpg.pgproto import pgproto as driver
 
 from services.scheduler import coalesce, life, planning
 from services.scheduler.branch import StepBefore, step_before
@@ -33,6 +36,7 @@ class Book:
         self._follow_ups: dict[UUID, FollowUp] = {}
         self._of_meeting: dict[UUID, list[UUID]] = defaultdict(list)
         self._due: list[tuple[datetime, int, UUID]] = []  # a heap; what has moved or ended since is passed over
+        self._order = count()
         self._untold: dict[UUID, FollowUp] = {}
         self._touches: dict[UUID, dict[str, datetime]] = defaultdict(dict)
         self._touched_at: dict[UUID, datetime] = {}
@@ -192,11 +196,13 @@ class Book:
 
     def _keep(self, changed: Iterable[FollowUp], now: datetime, cause: Cause) -> None:
         for one in changed:
-            if one.id not in self._follow_ups:
+            if one.revision == 1:
+                # As the driver reads it from a row: of a class of its own, which hashes faster.
+                object.__setattr__(one, "id", driver.UUID(one.id.bytes))
                 self._of_meeting[one.meeting_id].append(one.id)
             self._follow_ups[one.id] = one
             if one.state == "waiting":
-                heapq.heappush(self._due, (one.due_at, one.step, one.id))
+                heapq.heappush(self._due, (one.due_at, next(self._order), one.id))
             elif one.is_to_be_told:
                 self._untold[one.id] = one
             self.record.add(now, cause, one)

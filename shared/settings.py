@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -94,6 +95,11 @@ class Settings(BaseSettings):
 
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Lower] = "info"
     log_format: Annotated[Literal["json", "console"], Lower] = "json"
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """The channels that this installation serves: who chooses another is told so."""
+        return ("email", *(("sms",) if self.sms_url else ()), *(("apprise",) if find_spec("apprise") else ()))
 
     @classmethod
     def settings_customise_sources(

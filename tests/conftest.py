@@ -21,6 +21,7 @@ from shared import db
 from shared.db import Pool
 from tests.servers import postgres, rabbitmq, shared_by_workers
 from tests.servers.smtp import mailbox, smtp  # noqa: F401 - fixtures
+from tests.servers.twilio import twilio  # noqa: F401 - a fixture
 
 FOLDER: Final = pytest.StashKey[Path]()
 

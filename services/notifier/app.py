@@ -42,7 +42,8 @@ async def run(
             raise SettingsError(f"{name.upper()} is not set: set it, or {name.upper()}_FILE, in the environment")
     assert config.database_url is not None
     dsn = config.database_url.get_secret_value()
-    channels = {name: open_channel(config) for name, open_channel in CHANNELS.items()}
+    opened = {name: open_channel(config) for name, open_channel in CHANNELS.items()}
+    channels = {name: channel for name, channel in opened.items() if channel is not None}
     pool = await db.open_pool(dsn, schema=SERVICE, max_size=CONNECTIONS)
     due_wake, relay_wake = asyncio.Event(), asyncio.Event()
     rules = Rules(

@@ -11,7 +11,7 @@ from services.notifier import store_channels, store_standing
 from services.notifier.channels import CHANNELS
 from services.notifier.store_standing import Suppression
 from shared import db, outbox, wake
-from shared.command import Refused, connection, show, show_json
+from shared.command import Refused, connection, read_settings, show, show_json
 from shared.db import Connection
 from shared.events import AddressRestored, AddressSuppressed, RestoredData, SuppressedData
 from shared.events import Channel as ChannelName
@@ -28,10 +28,11 @@ OnChannel = Annotated[str, typer.Option("--channel", help="email, sms or apprise
 @channel.command("list")
 def list_channels(json: AsJson = False) -> None:
     """Show each channel: open, paused until when, or stopped, and why."""
+    names = [name for name in CHANNELS if name in read_settings().channels]
 
     async def work(conn: Connection) -> list[dict[str, object]]:
         troubles = {one.name: one for one in await store_channels.troubles(conn, now=await db.now(conn))}
-        return [_channel_row(name, troubles.get(name)) for name in CHANNELS]
+        return [_channel_row(name, troubles.get(name)) for name in names]
 
     show(_do(work), as_json=json, empty="there are no channels")
 
@@ -44,7 +45,7 @@ def resume(
     """Open a channel that was paused or stopped: what waits goes out at once.
 
     \b
-    A channel stops by itself when the mail server refuses our login; mend SMTP_URL first.
+    A channel stops by itself when its server refuses our login; mend SMTP_URL or SMS_URL first.
     """
     if name not in CHANNELS:
         raise Refused(f"there is no channel {name!r} (`afterhello channel list` shows them)")

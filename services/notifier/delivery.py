@@ -163,7 +163,9 @@ class Deliveries:
 
     async def _tried(self, channel: Channel, attempt: Attempt, begin: Begin) -> Receipt:
         """Send it, unless it turns out that an attempt before this one was taken, or must be taken to have been."""
-        if attempt.may_have_been_sent and (earlier := await channel.look(attempt.nudge)):
+        if attempt.may_have_been_sent and (
+            earlier := await channel.look(attempt.nudge, unknowns=attempt.delivery.counts.unknowns)
+        ):
             return earlier
         return await channel.send(attempt.nudge, attempt.message_id, now=attempt.at, before=attempt.before, begin=begin)
 

@@ -13,6 +13,9 @@ from shared.retry import backoff
 
 CRASHES_ALLOWED: Final = 2  # the third in a row quarantines: whatever kills us must not be tried for ever
 UNKNOWNS_ALLOWED: Final = 1  # one repeat, with the same Message-ID
+OPTED_OUT: Final = "opted-out"
+
+OPTED_OUT: Final = "opted-out"
 
 AttemptOutcome = Outcome | Literal["aborted"]
 
@@ -83,6 +86,8 @@ def after(
     match receipt.outcome:
         case "sent" | "found":
             return ended("sent", None)
+        case "refused" if receipt.suppress and reason == OPTED_OUT:
+            return ended("skipped", "suppressed")  # they said so to the carrier: nothing has failed
         case "refused":
             return ended("failed", reason)
         case "unknown":

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from pydantic import SecretStr
 
+from services.notifier.channels import Channel
 from services.notifier.channels.email import Email
 from services.notifier.channels.mail_bytes import sender
 from services.notifier.channels.smtp_connections import Connections, Timeouts, server
@@ -55,15 +56,14 @@ class Notifier:
             mail_from=sender("Afterhello <hello@school.example>"),
             links=LINKS,
         )
+        self.channels: dict[str, Channel] = {"email": self.email, **given.pop("channels", {})}
         rules: dict[str, Any] = {
             "retry_delays": tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 30, 60)),
             "send_lease": timedelta(seconds=60),
             "daily_cap": 10,
             "sms_daily_cap": 3,
         }
-        self.deliveries = Deliveries(
-            pool, {"email": self.email}, Rules(**rules | given), wake=self.wake, clock=self.clock
-        )
+        self.deliveries = Deliveries(pool, self.channels, Rules(**rules | given), wake=self.wake, clock=self.clock)
 
     async def work(self) -> int:
         """Send what is due, until nothing is; return how many attempts and ends that took."""
@@ -80,7 +80,8 @@ class Notifier:
         await asyncio.gather(*self.deliveries._sending.values(), return_exceptions=True)
 
     async def close(self) -> None:
-        await self.email.close()
+        for channel in self.channels.values():
+            await channel.close()
 
 
 async def receive(pool: Pool, events: Sequence[Event]) -> None:

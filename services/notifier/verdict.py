@@ -52,6 +52,7 @@ def after(
     counts: Counts,
     *,
     now: datetime,
+    due_at: datetime,
     too_late_after: datetime,
     delays: Sequence[timedelta],
 ) -> Change:
@@ -102,7 +103,8 @@ def after(
         case "deferred":
             deferred = Counts(refusals=counts.refusals + 1, unknowns=counts.unknowns)
             at = now + max(backoff(deferred.refusals, delays), receipt.after or timedelta())
-            return ended("failed", reason, deferred) if at > too_late_after else again(at, reason, deferred)
+            last = too_late_after if receipt.for_at_most is None else min(due_at + receipt.for_at_most, too_late_after)
+            return ended("failed", reason, deferred) if at > last else again(at, reason, deferred)
         case "held" | "dropped":
             pause = receipt.pause.first if receipt.pause else timedelta()
             held = Counts(refusals=counts.refusals, unknowns=counts.unknowns)

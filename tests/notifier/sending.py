@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -55,6 +56,9 @@ class Notifier:
             connections,
             mail_from=sender("Afterhello <hello@school.example>"),
             links=LINKS,
+            tokens=given.pop("tokens", None),
+            pace=given.pop("pace", None),
+            monotonic=lambda: time.monotonic() + self.clock.ahead.total_seconds(),
         )
         self.channels: dict[str, Channel] = {"email": self.email, **given.pop("channels", {})}
         rules: dict[str, Any] = {

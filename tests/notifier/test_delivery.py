@@ -1,4 +1,4 @@
-"""Delivery: each nudge once, whatever is killed when. C12 to C21, T06 and M01 to M10 are rows of the crash matrix."""
+"""Delivery: each nudge once, whatever is killed when. C12 to C21 and T06 are rows of the crash matrix."""
 
 import asyncio
 import random
@@ -30,7 +30,7 @@ from tests.notifier.sending import (
     told_states,
 )
 from tests.servers.proxy import proxy
-from tests.servers.smtp import CUT, HANG, Mailbox, Scripted
+from tests.servers.smtp import HANG, Mailbox, Scripted
 from tests.servers.waiting import until
 
 HOUR = timedelta(hours=1)
@@ -550,16 +550,3 @@ async def test_it_sleeps_until_the_next_attempt_and_is_woken_by_what_is_new(
     notifier.clock.ahead = 2 * MINUTE
     assert await notifier.deliveries.idle() == pytest.approx(0.1)
     assert smtp.connections == 1
-
-
-async def test_a_cut_after_the_dot_is_repeated_once_then_given_up(notifier_pool: Pool, smtp: Scripted) -> None:
-    """M10: nobody can tell whether it arrived."""
-    due = await queued(notifier_pool)
-    smtp.always("dot", CUT)
-    notifier = Notifier(notifier_pool, smtp.url)
-    for _ in range(4):
-        await notifier.work()
-        notifier.clock.ahead += HOUR
-    assert len(smtp.received) == 2
-    assert len({mail.message["Message-ID"] for mail in smtp.received}) == 1
-    assert await state(notifier_pool, due.data) == ("failed", "unknown")

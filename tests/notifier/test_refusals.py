@@ -1,10 +1,12 @@
 """What mail servers' refusals do to deliveries, addresses and the channel, over hours (M01 to M08 of the matrix)."""
 
+from collections import Counter
 from datetime import timedelta
 
 import pytest
 
 from services.notifier import store_channels
+from services.notifier.channels.pace import Pace
 from shared import db
 from shared.db import Pool
 from tests.factories import nudge_due, recipient
@@ -36,7 +38,8 @@ async def paused_for(notifier: Notifier) -> timedelta:
 async def test_m01_a_server_with_too_many_connections_is_left_alone_for_minutes(
     notifier: Notifier, notifier_pool: Pool, smtp: Scripted
 ) -> None:
-    batch = [nudge_due() for _ in range(30)]
+    addresses = [f"{n}@school{n % 3}.example" for n in range(30)]
+    batch = [nudge_due(recipient=recipient(address=address)) for address in addresses]
     await receive(notifier_pool, batch)
     smtp.always("banner", "421 4.7.0 too many connections")
     await notifier.work()
@@ -118,15 +121,26 @@ async def test_m05_a_bad_address_gets_one_try_and_no_further_mail(
 async def test_m06_a_full_mailbox_is_tried_for_a_day_and_the_person_stays(
     notifier: Notifier, notifier_pool: Pool, smtp: Scripted
 ) -> None:
-    due = nudge_due()
+    person = recipient()
+    week = timedelta(days=7)
+    due = nudge_due(recipient=person, too_late_after=nudge_due().data.due_at + week)
     await receive(notifier_pool, [due])
     smtp.always("rcpt", "552 5.2.2 mailbox full")
-    for _ in range(30):
+    hours = 0.0
+    while await state(notifier_pool, due.data) != ("failed", "mailbox-full"):
         await notifier.work()
         notifier.clock.ahead += 67 * MINUTE
-    assert await state(notifier_pool, due.data) == ("failed", "mailbox-full")
+        hours = notifier.clock.ahead / HOUR
+        assert hours < 30
+    assert hours > 22
     assert len(await attempts(notifier_pool, due.data)) > 15
     assert await told(notifier_pool, SUPPRESSED) == []
+
+    smtp.always("rcpt", None)
+    next_one = nudge_due(recipient=person, too_late_after=due.data.due_at + 2 * week)
+    await receive(notifier_pool, [next_one])
+    await notifier.work()
+    assert await state(notifier_pool, next_one.data) == ("sent", None)
 
 
 async def test_a_disabled_mailbox_is_suppressed_the_second_time_within_a_week(
@@ -189,6 +203,43 @@ async def test_m08_a_refused_login_stops_the_channel_until_it_is_resumed(notifie
         assert await store_channels.resume(conn, "email")
     await notifier.work()
     assert {state for state, _ in (await states(notifier_pool)).values()} == {"sent"}
+
+
+async def test_a_domain_that_asks_for_less_is_slowed_and_no_other(notifier_pool: Pool, smtp: Scripted) -> None:
+    notifier = Notifier(notifier_pool, smtp.url, pace=Pace(60))
+    slow = [nudge_due(recipient=recipient(address=f"{n}@slow.example")) for n in range(12)]
+    await receive(notifier_pool, slow[:1])
+    smtp.answer("rcpt", "421 4.7.28 unusual rate")
+    await notifier.work()
+    await receive(notifier_pool, [*slow[1:], nudge_due(), nudge_due(recipient=recipient(address="bo@other.example"))])
+    await notifier.work()
+    arrived = [mail.recipient.partition("@")[2] for mail in smtp.received]
+    assert sorted(arrived) == ["other.example", "school.example"]
+    assert await trouble(notifier) is None
+    assert await notifier_pool.fetchval("SELECT sum(refusals) FROM deliveries") == 0
+
+    for _ in range(40):
+        notifier.clock.ahead += timedelta(seconds=10)
+        await notifier.work()
+    assert len(smtp.received) == 14
+    at = [row["at"] for row in await notifier_pool.fetch("SELECT sent_at AS at FROM deliveries ORDER BY sent_at")]
+    assert at[-1] - at[2] >= timedelta(seconds=10)
+
+
+async def test_thousands_to_one_domain_hold_nobody_else_up(notifier_pool: Pool, smtp: Scripted) -> None:
+    notifier = Notifier(notifier_pool, smtp.url, pace=Pace(20))
+    big = [nudge_due(recipient=recipient(address=f"{n}@big.example")) for n in range(300)]
+    await receive(
+        notifier_pool, [*big, *(nudge_due(recipient=recipient(address=f"a@s{n}.example")) for n in range(30))]
+    )
+    await notifier.work()
+    arrived = Counter(mail.recipient.partition("@")[2] for mail in smtp.received)
+    assert 20 <= arrived.pop("big.example") <= 25
+    assert set(arrived.values()) == {1} and len(arrived) == 30
+    # Each of the others has a time of its own when it is tried again, and none has been told of as troubled.
+    times = await notifier_pool.fetch("SELECT next_attempt_at AS at, reason FROM deliveries WHERE state = 'queued'")
+    assert {row["reason"] for row in times} == {None}
+    assert 13.5 <= (max(row["at"] for row in times) - min(row["at"] for row in times)) / MINUTE <= 14.5
 
 
 async def test_a_server_that_is_away_is_asked_again_within_a_minute_and_no_row_is_burnt(

@@ -54,6 +54,29 @@ def test_too_many_connections_pauses_the_channel_and_a_421_later_only_this_mail(
     assert later.after is not None and 60 <= later.after.total_seconds() <= 300
 
 
+@pytest.mark.parametrize(
+    ("code", "text", "stage", "slower", "alert"),
+    [
+        (451, "4.7.1 greylisted", "recipient", True, False),
+        (450, "4.7.0 rate", "content", True, False),
+        (421, "4.7.28 unusual rate", "recipient", True, False),
+        (421, "4.7.26 unauthenticated", "content", True, False),
+        (451, "4.7.23 no PTR", "content", True, True),
+        (451, "4.7.32 not aligned", "content", True, True),
+        (421, "4.7.0 too many connections", "connect", False, False),  # the relay's, not a domain's
+        (451, "4.4.1 no answer", "recipient", False, False),
+        (452, "4.5.3 too many recipients", "recipient", False, True),
+        (550, "5.7.26 unauthenticated", "content", False, True),
+    ],
+)
+def test_who_asks_for_less_gets_less_and_a_person_hears_of_what_only_they_can_mend(
+    code: int, text: str, stage: Stage, slower: bool, alert: bool
+) -> None:
+    receipt = judge(code, text, stage)
+    assert (receipt.slower, receipt.alert) == (slower, alert)
+    assert not receipt.suppress
+
+
 def test_a_reply_is_kept_cut_short_and_on_one_line() -> None:
     reply = judge(550, "5.1.1 no\nsuch\x00user" + "x" * 10_000, "recipient").reply
     assert reply is not None and reply.startswith("550 5.1.1 no suchuser") and len(reply) == 500

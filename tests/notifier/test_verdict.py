@@ -17,7 +17,8 @@ DELAYS = (MINUTE, 5 * MINUTE, 15 * MINUTE, 30 * MINUTE, 60 * MINUTE)
 
 
 def judged(receipt: Receipt, counts: Counts | None = None, *, late: timedelta = timedelta(days=1)) -> Change:
-    return after(receipt, NUDGE, TOKEN, counts or Counts(), now=NOW, too_late_after=NOW + late, delays=DELAYS)
+    counts = counts or Counts()
+    return after(receipt, NUDGE, TOKEN, counts, now=NOW, due_at=NOW, too_late_after=NOW + late, delays=DELAYS)
 
 
 def wait(change: Change) -> timedelta:
@@ -40,6 +41,13 @@ def test_the_other_side_may_ask_for_a_longer_wait() -> None:
 def test_what_could_only_be_tried_too_late_fails_now(outcome: Outcome) -> None:
     change = judged(Receipt(outcome=outcome, reason=outcome), Counts(refusals=4), late=MINUTE / 2)
     assert (change.state, change.reason) == ("failed", outcome)
+
+
+def test_some_refusals_are_waited_out_for_a_while_alone() -> None:
+    full = Receipt(outcome="deferred", reason="mailbox-full", for_at_most=50 * MINUTE)
+    assert judged(full, Counts(refusals=3), late=timedelta(days=7)).state == "queued"
+    change = judged(full, Counts(refusals=4), late=timedelta(days=7))
+    assert (change.state, change.reason) == ("failed", "mailbox-full")
 
 
 def test_what_is_held_counts_against_nobody() -> None:

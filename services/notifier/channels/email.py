@@ -1,18 +1,24 @@
 """Email, over SMTP: one recipient a transaction, every stage with its own time-out."""
 
-from datetime import datetime
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
 from aiosmtplib import SMTP, SMTPException, SMTPResponseException, SMTPTimeoutError
 from aiosmtplib.protocol import PERIOD_REGEX, normalize_message_line_endings
 from jinja2 import TemplateError
 
 from services.notifier import message
+from services.notifier.channels import dkim_key
+from services.notifier.channels.dkim_key import DkimKey
 from services.notifier.channels.mail_bytes import Mailbox, Unwritable, mailbox, sender, written
+from services.notifier.channels.pace import Pace
 from services.notifier.channels.receipt import Before, Begin, Receipt
 from services.notifier.channels.smtp_connections import Connections, NoConnection, Timeouts, server
 from services.notifier.channels.smtp_replies import Stage, judge, said
 from shared.events import NudgeData
 from shared.links import Links
+from shared.mail_tokens import MailTokens, Use
 from shared.settings import Settings, SettingsError
 
 
@@ -26,15 +32,36 @@ def open_email(config: Settings) -> "Email":
         raise SettingsError(f"MAIL_FROM: {error}") from error
     hello = mail_from.domain if "." in mail_from.domain else "localhost"
     connections = Connections(server(config.smtp_url.get_secret_value()), hello=hello, timeouts=Timeouts())
-    return Email(connections, mail_from=mail_from, links=Links(config.public_url, config.secret_key))
+    return Email(
+        connections,
+        mail_from=mail_from,
+        links=Links(config.public_url, config.secret_key),
+        tokens=MailTokens(config.inbound_address, config.secret_key) if config.inbound_address else None,
+        dkim=dkim_key.read(config, domain=mail_from.domain),
+        pace=Pace(config.mail_pace),
+    )
 
 
 class Email:
-    def __init__(self, connections: Connections, *, mail_from: Mailbox, links: Links) -> None:
+    def __init__(
+        self,
+        connections: Connections,
+        *,
+        mail_from: Mailbox,
+        links: Links,
+        tokens: MailTokens | None = None,
+        dkim: DkimKey | None = None,
+        pace: Pace | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.host = mail_from.domain
         self._connections = connections
         self._mail_from = mail_from
         self._links = links
+        self._tokens = tokens  # None: nobody takes mail in for us
+        self._dkim = dkim
+        self._pace = pace or Pace(0)
+        self._monotonic = monotonic
         self._timeouts = connections.timeouts
 
     @property
@@ -59,9 +86,10 @@ class Email:
             recipient = mailbox(nudge.recipient.address, nudge.recipient.name or "")
         except Unwritable as error:
             return Receipt(outcome="refused", reason="bad-address", reply=str(error))
+        if seconds := self._pace.wait(recipient.domain, nudge.nudge, self._monotonic()):
+            return Receipt(outcome="held", after=timedelta(seconds=seconds))
         try:
-            mail = message.mail(nudge, self._links, now=now)
-            content = written(mail, sender=self._mail_from, recipient=recipient, message_id=message_id, at=now)
+            content = self.content(nudge, recipient, message_id, now=now)
         except (Unwritable, TemplateError) as error:
             return Receipt(outcome="refused", reason="unwritable", reply=said(0, str(error)), alert=True)
         try:
@@ -72,10 +100,34 @@ class Email:
             return error.receipt
         receipt: Receipt | None = None
         try:
-            receipt = await self._transact(client, recipient.address, content, begin)
+            receipt = await self._transact(client, self.envelope_sender(nudge), recipient.address, content, begin)
         finally:
             self._let_go(client, receipt)
+        if receipt.slower:
+            self._pace.slower(recipient.domain, self._monotonic())
+        elif receipt.outcome == "sent":
+            self._pace.taken(recipient.domain)
         return receipt
+
+    def content(self, nudge: NudgeData, recipient: Mailbox, message_id: str, *, now: datetime) -> bytes:
+        """Return the mail as it goes over the wire, signed if we have a key; raises `Unwritable`, `TemplateError`."""
+        content = written(
+            message.mail(nudge, self._links, now=now),
+            sender=self._mail_from,
+            recipient=recipient,
+            message_id=message_id,
+            at=now,
+            reply_to=self._address("reply", nudge),
+            unsubscribe=self._address("unsub", nudge),
+        )
+        return self._dkim.signed(content) if self._dkim else content
+
+    def envelope_sender(self, nudge: NudgeData) -> str:
+        """Return whom mail servers tell of a bounce: where mail is taken in, an address of this nudge alone."""
+        return self._address("bounce", nudge) or self._mail_from.address
+
+    def _address(self, use: Use, nudge: NudgeData) -> str | None:
+        return self._tokens.address(use, nudge.nudge) if self._tokens else None
 
     def _let_go(self, client: SMTP, receipt: Receipt | None) -> None:
         """Keep the connection if it is still good for a mail; learn from what the server said."""
@@ -96,11 +148,11 @@ class Email:
     async def close(self) -> None:
         await self._connections.close()
 
-    async def _transact(self, client: SMTP, recipient: str, content: bytes, begin: Begin) -> Receipt:
+    async def _transact(self, client: SMTP, sender: str, recipient: str, content: bytes, begin: Begin) -> Receipt:
         stage: Stage = "sender"
         try:
             size = [f"SIZE={len(content)}"] if client.supports_extension("size") else []
-            await client.mail(self._mail_from.address, options=size, timeout=self._timeouts.command)
+            await client.mail(sender, options=size, timeout=self._timeouts.command)
             stage = "recipient"
             await client.rcpt(recipient, timeout=self._timeouts.command)
             if not await begin():

@@ -61,8 +61,20 @@ def sender(mail_from: str) -> Mailbox:
     return mailbox(addresses[0].addr_spec, addresses[0].display_name)
 
 
-def written(mail: Mail, *, sender: Mailbox, recipient: Mailbox, message_id: str, at: datetime) -> bytes:
-    """Return the whole message, every line ended with CRLF; raises `Unwritable`."""
+def written(
+    mail: Mail,
+    *,
+    sender: Mailbox,
+    recipient: Mailbox,
+    message_id: str,
+    at: datetime,
+    reply_to: str | None = None,
+    unsubscribe: str | None = None,
+) -> bytes:
+    """Return the whole message, every line ended with CRLF; raises `Unwritable`.
+
+    `reply_to` and `unsubscribe` are addresses of ours that take answers to this very mail.
+    """
     message = EmailMessage(POLICY)
     try:
         message["From"] = sender.header()
@@ -74,11 +86,13 @@ def written(mail: Mail, *, sender: Mailbox, recipient: Mailbox, message_id: str,
             root = f"<{mail.thread}{message_id[message_id.rindex('@') :]}"
             message["In-Reply-To"] = root
             message["References"] = root
-        if (reply_to := _known(mail.reply_to)) is not None:
-            message["Reply-To"] = reply_to.header()
+        # Reply reaches both: the person, and us, who then know that somebody wrote to them.
+        if answers := [found.header() for address in (mail.reply_to, reply_to) if (found := _known(address))]:
+            message["Reply-To"] = answers
         message["Auto-Submitted"] = "auto-generated"  # RFC 3834
         message["X-Auto-Response-Suppress"] = "OOF, AutoReply"
-        message["List-Unsubscribe"] = f"<{mail.leave_url}>"
+        ways = [mail.leave_url, *([f"mailto:{unsubscribe}"] if unsubscribe else [])]
+        message["List-Unsubscribe"] = ", ".join(f"<{way}>" for way in ways)
         message["MIME-Version"] = "1.0"
         message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"  # RFC 8058
         message.make_alternative()

@@ -49,6 +49,8 @@ class Receipt:
     ask_after: timedelta | None = None  # ask it then what has become of the message, unless it has said so
     unknown: Unknown = "repeat"
     after: timedelta | None = None  # not again before
+    for_at_most: timedelta | None = None  # after the nudge was due it is tried again
+    slower: bool = False  # the domain of its address wants less at once
     suppress: bool = False  # the address must not be written to any more
     pause: Pause | None = None  # of the whole channel
     stop: bool = False  # the whole channel, until a person resumes it

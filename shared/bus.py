@@ -50,6 +50,7 @@ CONSUMERS: Final[dict[str, frozenset[str]]] = {
             events.PersonErased.type,
             events.AddressSuppressed.type,
             events.AddressRestored.type,
+            events.DeliveryReported.type,
         }
     ),
 }

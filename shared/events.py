@@ -27,6 +27,9 @@ NudgeState = Literal["queued", "sent", "skipped", "failed", "delivered", "bounce
 Act = Literal["done", "later", "stop"]
 Addressee = Literal["owner", "contact"]
 Touch = Literal["done", "replied", "logged"]
+# delivered: it arrived. bounced: refused for good. failed: it did not arrive, which says nothing of the address.
+# delayed: it has not arrived yet. complained, unsubscribed: it arrived, and they want no more of it.
+Report = Literal["delivered", "bounced", "failed", "delayed", "complained", "unsubscribed"]
 
 
 def new_id() -> UUID:
@@ -291,6 +294,19 @@ class DeliveryData(Facts):
     follow_ups: tuple[UUID, ...] = ()
 
 
+class ReportData(Facts):
+    """What a vendor or a mail server says of a message that had been taken. It may come before we know that it was."""
+
+    what: Report
+    channel: Channel
+    nudge: UUID | None = None  # when the report names it; else it is found by
+    provider_id: str | None = None  # what the vendor calls the message, or
+    address: str | None = None  # to whom the last one went
+    code: str | None = None  # "5.1.1", "30003"; of a bounce without one the vendor itself says that it is for good
+    detail: str | None = None  # in their own words
+    at: AwareDatetime
+
+
 class Event(BaseModel):
     """The CloudEvents envelope; each kind of event is a subclass with its own `data`."""
 
@@ -366,6 +382,12 @@ class PromptWanted(Event):
     data: PromptData
 
 
+class DeliveryReported(Event):
+    type = "afterhello.delivery.reported.v1"
+    source: str = "/afterhello/intake"
+    data: ReportData
+
+
 class FollowUpChanged(Event):
     type = "afterhello.follow_up.changed.v1"
     source: str = "/afterhello/scheduler"
@@ -396,6 +418,7 @@ EVENTS: Final[dict[str, type[Event]]] = {
         AddressRestored,
         ConnectionTouched,
         PromptWanted,
+        DeliveryReported,
         FollowUpChanged,
         NudgeDue,
         DeliveryChanged,

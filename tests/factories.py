@@ -11,6 +11,7 @@ from shared.events import (
     AddressRestored,
     ConnectionTouched,
     Contact,
+    DeliveryReported,
     DueFollowUp,
     FollowUpActed,
     Gathering,
@@ -23,6 +24,8 @@ from shared.events import (
     PromptData,
     PromptWanted,
     Recipient,
+    Report,
+    ReportData,
     RestoredData,
     Touch,
     TouchData,
@@ -162,3 +165,9 @@ def prompt_wanted(**given: Any) -> PromptWanted:
     }
     data = PromptData(**fields | given)
     return PromptWanted(time=data.ended_at, subject=str(data.prompt), data=data)
+
+
+def reported(what: Report = "delivered", **given: Any) -> DeliveryReported:
+    """Return the event of a vendor's report about a mail."""
+    data = ReportData(**{"what": what, "channel": "email", "at": datetime.now(UTC)} | given)
+    return DeliveryReported(time=data.at, subject=str(data.nudge or data.channel), data=data)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from services.notifier import store, store_standing
+from services.notifier import reports, store, store_standing
 from services.notifier.gate import Skip, gate
 from services.notifier.record import record
 from services.notifier.store import Delivery
@@ -19,6 +19,7 @@ from shared.events import (
     AddressSuppressed,
     DeliveryChanged,
     DeliveryData,
+    DeliveryReported,
     FollowUpActed,
     NudgeData,
     NudgeDue,
@@ -76,12 +77,18 @@ async def forget_people(conn: Connection, events: Sequence[PersonErased], now: d
     await store_standing.forget(conn, [event.data for event in events])
 
 
+async def apply_reports(conn: Connection, events: Sequence[DeliveryReported], now: datetime) -> None:
+    """Show what has become of what was sent, and let nothing go any more where nothing arrives."""
+    await reports.apply(conn, [event.data for event in events], now)
+
+
 ROUTES = (
     on(NudgeDue, queue_nudges),
     on(FollowUpActed, apply_acts),
     on(AddressSuppressed, suppress_addresses),
     on(AddressRestored, restore_addresses),
     on(PersonErased, forget_people),
+    on(DeliveryReported, apply_reports),
 )
 
 

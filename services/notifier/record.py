@@ -10,7 +10,7 @@ from uuid import UUID
 
 import structlog
 
-from services.notifier import store, store_channels, store_standing
+from services.notifier import reports, store, store_channels, store_standing
 from services.notifier.channels.receipt import Receipt
 from services.notifier.gate import Verdict
 from services.notifier.store import Delivery
@@ -32,6 +32,8 @@ async def record(conn: Connection, changes: Sequence[Change], now: datetime) -> 
     """Write these changes, each only while its token holds the delivery, and tell the others of new states."""
     told = await store.write(conn, changes, now)
     await outbox.add(conn, [DeliveryChanged(time=now, subject=str(data.nudge), data=data) for data in told])
+    if over := [change.nudge for change in changes if change.state in {"sent", "failed"}]:
+        await reports.apply_kept(conn, over, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,6 @@ class Recorder:
                 token,
                 delivery.counts,
                 now=now,
-                due_at=delivery.nudge.due_at,
                 too_late_after=delivery.nudge.too_late_after,
                 delays=self._retry_delays,
             )

@@ -203,7 +203,7 @@ async def refused_before(conn: Connection, nudge: UUID, reason: str, *, since: d
         SELECT EXISTS (
             SELECT FROM deliveries d
               JOIN deliveries o ON o.person = d.person AND o.address = d.address AND o.nudge_id <> d.nudge_id
-             WHERE d.nudge_id = $1 AND o.state = 'failed' AND o.reason = $2 AND o.ended_at > $3)
+             WHERE d.nudge_id = $1 AND o.state IN ('failed', 'bounced') AND o.reason = $2 AND o.ended_at > $3)
         """,
         nudge,
         reason,

@@ -5,8 +5,8 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
+from services.scheduler import addressee, keeping, life, meetings, planning, standing, store, touching
 from services.scheduler import follow_up as kept
-from services.scheduler import keeping, life, meetings, planning, standing, store, touching
 from services.scheduler.follow_up import FollowUp
 from services.scheduler.plan import clock_of
 from services.scheduler.planning import Stop
@@ -19,7 +19,9 @@ async def apply_acts(conn: Connection, events: Sequence[FollowUpActed], now: dat
     acts = sorted((event.data for event in events), key=lambda act: act.at)
     forgotten = await standing.erased(conn, {act.person for act in acts})
     acts = [act for act in acts if act.person not in forgotten]
-    people = await store.lock_people(conn, {act.person for act in acts})
+    # Who is no person of ours may be a contact, whose word ends what waits for them, whoever's it is.
+    owners = await standing.owners_of_contacts(conn, {act.person for act in acts if act.act == "stop"})
+    people = await store.lock_people(conn, {*(act.person for act in acts), *owners})
     changed = await _acted(conn, [act for act in acts if act.act != "stop"], people)
     await keeping.keep(conn, changed, now)
     await touching.touch(conn, [_touch(act) for act in acts if act.act == "done" and act.connection], now)
@@ -37,11 +39,19 @@ async def skip_suppressed(conn: Connection, events: Sequence[AddressSuppressed],
     """Let nothing wait any more for an address that must not be written to."""
     suppressed = [event.data for event in events]
     people = await store.lock_people(conn, await standing.keep_suppressed(conn, suppressed))
-    addresses = (await standing.against(conn, people.values())).suppressed  # one that was restored since is none
+    waiting = await store.waiting_of(conn, people)
+    of_them = await store.meetings(conn, {one.meeting_id for one in waiting if one.addressee == "contact"})
+    contacts = [meeting.contact for meeting in of_them.values()]
+    # One that was restored since is none.
+    addresses = (await standing.against(conn, people.values(), contacts)).suppressed
     changed = []
-    for one in await store.waiting_of(conn, people):
-        channel = one.channel_for(people[one.person_id])
-        if ((kept.address(people[one.person_id], channel) or "").lower(), channel) in addresses:
+    for one in waiting:
+        channel = addressee.channel_of(one, people[one.person_id])
+        if one.addressee == "contact":
+            address = addressee.agreed(of_them[one.meeting_id].contact)
+        else:
+            address = kept.address(people[one.person_id], channel)
+        if ((address or "").lower(), channel) in addresses:
             changed.append(kept.ended(one, "skipped", "suppressed"))
     await keeping.keep(conn, changed, now)
 
@@ -53,9 +63,9 @@ async def restore_addresses(conn: Connection, events: Sequence[AddressRestored],
     """
     restored = [event.data for event in events]
     people = await store.lock_people(conn, await standing.keep_restored(conn, restored))
-    against = await standing.against(conn, people.values())
     suppressed = [one for one in await store.suppressed_of(conn, people) if one.due_at > now]
     of_them = await store.meetings(conn, {one.meeting_id for one in suppressed})
+    against = await standing.against(conn, people.values(), [meeting.contact for meeting in of_them.values()])
     before = {one.id: one for one in suppressed}
     after = dict(before)
     for one in suppressed:
@@ -64,6 +74,8 @@ async def restore_addresses(conn: Connection, events: Sequence[AddressRestored],
             kept.moved_on(replace(one, state="waiting", reason=None), clock_of(person), now), meeting
         )
         waits = planning.barred(waits, meeting, person, against)
+        if waits.addressee == "contact":
+            waits = replace(waits, contact_id=addressee.id_of(meeting.contact))
         if waits.state == "waiting":
             after[one.id] = waits
     # Another meeting may have taken over while nothing could be sent.
@@ -83,8 +95,8 @@ async def _acted(conn: Connection, acts: Sequence[ActedData], people: dict[UUID,
         else:
             early[act.follow_up] = act
     await standing.keep_early_acts(conn, list(early.values()))
-    against = await standing.against(conn, people.values())
     meetings = await store.meetings(conn, {known[id].meeting_id for id in heard})
+    against = await standing.against(conn, people.values(), [meeting.contact for meeting in meetings.values()])
     after = [
         life.acted(known[id], of_it, meetings[known[id].meeting_id], people[known[id].person_id], against)
         for id, of_it in heard.items()
@@ -94,6 +106,8 @@ async def _acted(conn: Connection, acts: Sequence[ActedData], people: dict[UUID,
 
 async def _stopped(conn: Connection, stops: Sequence[tuple[Stop, UUID]], people: dict[UUID, Person]) -> list[FollowUp]:
     concerned = {person for _, person in stops if person in people}
+    # A contact is none of the people: whatever of those that were locked waits for them is theirs to stop.
+    concerned |= set(people) if any(person not in people for _, person in stops) else set()
     if not concerned:
         return []
     might = [*await store.waiting_of(conn, concerned), *await store.suppressed_of(conn, concerned)]

@@ -35,7 +35,7 @@ async def apply(conn: Connection, plan: Plan, now: datetime, *, after: UUID, lim
     people = await store.lock_people(conn, set(batch.values()))
     of_batch = await store.meetings(conn, batch)
     rows = {one.id: one for one in await store.follow_ups_of(conn, batch)}
-    against = await standing.against(conn, people.values())
+    against = await standing.against(conn, people.values(), [meeting.contact for meeting in of_batch.values()])
     touches = await standing.touched_at(conn, {meeting.connection for meeting in of_batch.values()})
     outcome = dict(rows)
     for meeting in of_batch.values():

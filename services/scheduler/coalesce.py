@@ -22,6 +22,7 @@ from shared.events import (
     NudgeData,
     Person,
     Recipient,
+    Sender,
     Window,
     new_id,
 )
@@ -37,6 +38,15 @@ class Known:
     steps_before: Mapping[UUID, StepBefore] = field(default_factory=dict)  # of branches
     touched_at: Mapping[UUID, datetime] = field(default_factory=dict)  # connections, last
     sent_for: Mapping[str, datetime] = field(default_factory=dict)  # channels: the send time of the latest nudge
+    owners: Mapping[UUID, "Owner"] = field(default_factory=dict)  # of a contact's: on whose behalf, with their hours
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Somebody on whose behalf a contact is written to: on their days, and not in their quiet hours."""
+
+    person: Person
+    clock: Clock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,9 +76,12 @@ def fire(
     expired and named in the next nudge; older than another due one of its connection is superseded; what is left waits
     for the end of quiet hours when it is those now, for the next send time when this one has had its nudge, or when it
     was found so late that it is a day that is not wanted, and for the next wanted day when the nudge is full.
+
+    A contact is told of nothing that was missed: that is for each owner's own next nudge.
     """
-    is_wanted = clock.wants(now)
-    changed: dict[UUID, FollowUp] = _branched(due, known.steps_before, clock, now)
+    clocks = {one.person_id: known.owners[one.person_id].clock if known.owners else clock for one in due}
+    is_wanted = {owner: its_clock.wants(now) for owner, its_clock in clocks.items()}
+    changed: dict[UUID, FollowUp] = _branched(due, known.steps_before, clocks, now)
     expired = [kept.ended(one, "expired") for one in _left(due, changed) if one.due_at + too_late_after < now]
     changed |= {one.id: one for one in expired}
     older = _older(_left(due, changed))
@@ -76,27 +89,30 @@ def fire(
     due = _heirs(due, [*expired, *older])
     for one in _left(due, changed):
         channel = one.channel_for(person)
+        its_clock = clocks[one.person_id]
         if kept.address(person, channel) is None:
             changed[one.id] = kept.ended(one, "skipped", "suppressed")
-        elif not one.is_elapsed and not is_wanted:
-            changed[one.id] = kept.put_soon(one, clock, now)
-        elif one.heeds_quiet and clock.is_quiet(now):
-            changed[one.id] = kept.held(one, now, clock)
+        elif not one.is_elapsed and not is_wanted[one.person_id]:
+            changed[one.id] = kept.put_soon(one, its_clock, now)
+        elif one.heeds_quiet and its_clock.is_quiet(now):
+            changed[one.id] = kept.held(one, now, its_clock)
         elif not one.is_elapsed and channel in known.sent_for and one.due_at <= known.sent_for[channel]:
-            changed[one.id] = kept.put_soon(one, clock, now)
+            changed[one.id] = kept.put_soon(one, its_clock, now)
 
     by_channel: dict[Channel, list[FollowUp]] = defaultdict(list)
     for one in _left(due, changed):
         by_channel[one.channel_for(person)].append(one)
     nudges: list[NudgeData] = []
     sent_for: dict[str, datetime] = {}
-    to_tell = [*untold, *expired]
+    to_tell = [] if known.owners else [*untold, *expired]
     for channel, candidates in sorted(by_channel.items()):
         full = over(candidates, person.daily_limit, known.meetings, known.touched_at)
-        changed |= {one.id: kept.rolled(one, clock, now) for one in candidates if one.connection_id in full}
+        changed |= {
+            one.id: kept.rolled(one, clocks[one.person_id], now) for one in candidates if one.connection_id in full
+        }
         carried = _left(candidates, changed)
         missed = to_tell if not nudges else []  # said once, whatever the channel
-        nudge = _nudge(person, clock, channel, carried, missed, known.meetings, too_late_after=too_late_after)
+        nudge = _nudge(person, clocks, channel, carried, missed, known, too_late_after=too_late_after)
         changed |= {one.id: kept.nudged(one, nudge.nudge) for one in carried}
         nudges.append(nudge)
         if send_times := [one.due_at for one in carried if not one.is_elapsed]:
@@ -115,7 +131,7 @@ def _left(due: Sequence[FollowUp], changed: Collection[UUID]) -> list[FollowUp]:
 
 
 def _branched(
-    due: Sequence[FollowUp], steps_before: Mapping[UUID, StepBefore], clock: Clock, now: datetime
+    due: Sequence[FollowUp], steps_before: Mapping[UUID, StepBefore], clocks: Mapping[UUID, Clock], now: datetime
 ) -> dict[UUID, FollowUp]:
     """Return those that wait for something to turn out which has not, or not yet."""
     found = {}
@@ -123,7 +139,7 @@ def _branched(
         if one.on_outcome is not None and one.id in steps_before:
             taken = is_taken(one.on_outcome, steps_before[one.id])
             if taken is None:
-                found[one.id] = kept.put_to_another_day(one, clock, now)
+                found[one.id] = kept.put_to_another_day(one, clocks[one.person_id], now)
             elif not taken:
                 found[one.id] = kept.ended(one, "skipped", "superseded")
     return found
@@ -153,22 +169,24 @@ def _heirs(due: Sequence[FollowUp], ended: Sequence[FollowUp]) -> list[FollowUp]
 
 def _nudge(
     person: Person,
-    clock: Clock,
+    clocks: Mapping[UUID, Clock],
     channel: Channel,
     carried: Sequence[FollowUp],
     missed: Sequence[FollowUp],
-    meetings: Mapping[UUID, Meeting],
+    known: Known,
     *,
     too_late_after: timedelta,
 ) -> NudgeData:
     carried = sorted(carried, key=_in_order)
     due_at = carried[0].due_at
     until = carried[-1].due_at + too_late_after
-    quiet: tuple[Window, ...] = ()
-    if any(one.heeds_quiet for one in carried):
-        quiet = tuple(clock.closed(due_at, until, on_any_day=True))
+    quiet: list[Window] = []
+    for owner in sorted({one.person_id for one in carried if one.heeds_quiet}):
+        quiet += clocks[owner].closed(due_at, until, on_any_day=True)
+    meetings = known.meetings
     return NudgeData(
         nudge=new_id(),
+        to="contact" if known.owners else "owner",
         recipient=Recipient(
             id=person.id,
             name=person.name,
@@ -179,8 +197,8 @@ def _nudge(
         channel=channel,
         due_at=due_at,
         too_late_after=until,
-        quiet=quiet,
-        follow_ups=tuple(_carried(one, meetings[one.meeting_id]) for one in carried),
+        quiet=tuple(quiet),
+        follow_ups=tuple(_carried(one, meetings[one.meeting_id], known.owners.get(one.person_id)) for one in carried),
         missed=tuple(
             MissedFollowUp(
                 id=one.id,
@@ -198,7 +216,8 @@ def _in_order(one: FollowUp) -> tuple[datetime, int, int, UUID]:
     return one.due_at, one.step, one.occurrence, one.id
 
 
-def _carried(one: FollowUp, meeting: Meeting) -> DueFollowUp:
+def _carried(one: FollowUp, meeting: Meeting, owner: Owner | None) -> DueFollowUp:
+    sender = owner and Sender(id=owner.person.id, name=owner.person.name, email=owner.person.email)
     return DueFollowUp(
         id=one.id,
         playbook=one.playbook,
@@ -217,6 +236,7 @@ def _carried(one: FollowUp, meeting: Meeting) -> DueFollowUp:
         promise=meeting.promise,
         document=meeting.document,
         form_url=meeting.form_url if isinstance(meeting, Prompt) else None,
+        owner=sender,
     )
 
 

@@ -15,7 +15,7 @@ from services.scheduler.offset import NoSuchTime, offset
 from services.scheduler.wall_clock import Clock
 from services.scheduler.wall_time import Target
 from shared import events
-from shared.events import ActedData, Channel, FollowUpState, Person
+from shared.events import ActedData, Addressee, Channel, FollowUpState, Person
 
 Outcome = Literal["replied", "done", "silent"]
 
@@ -56,6 +56,13 @@ class FollowUp:
     overtaken_by: UUID | None = None  # the newer meeting of the connection whose plan took over
     rolled: int = 0  # how often its nudge was full
     is_paused: bool = False  # waits, and does not come due
+    addressee: Addressee = "owner"
+    contact_id: UUID | None = None  # of one to the contact: who gets it; None while nobody agreed to
+
+    @property
+    def recipient_id(self) -> UUID:
+        """Who gets it."""
+        return self.contact_id or self.person_id
 
     @property
     def is_elapsed(self) -> bool:
@@ -83,6 +90,7 @@ class FollowUp:
             zone=self.zone,
             due_at=self.due_at,
             nudge=self.nudge_id,
+            to=self.addressee,
         )
 
 

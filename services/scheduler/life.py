@@ -10,7 +10,7 @@ from datetime import datetime
 from operator import attrgetter
 from uuid import UUID
 
-from services.scheduler import continuing, planning
+from services.scheduler import addressee, continuing, planning
 from services.scheduler import follow_up as kept
 from services.scheduler.follow_up import FollowUp
 from services.scheduler.plan import PlannedFollowUp, Since, clock_of, follow_ups
@@ -48,11 +48,17 @@ def planned(
 def stood(
     ours: Iterable[FollowUp], meeting: Meeting, known: Meeting | None, person: Person, *, now: datetime
 ) -> list[FollowUp]:
-    """Return the follow-ups of a meeting as its state has them; what waits goes on when it is resumed."""
+    """Return the follow-ups of a meeting as its state and its contact's consent have them; what waits goes on when it
+    is resumed."""
+    ours = list(ours)
+    if any(one.addressee == "contact" for one in ours):
+        clock = clock_of(person)
+        ours = [addressee.addressed(one, meeting, clock, now) for one in ours]
     stood = [planning.stood(one, meeting) for one in ours]
     if known is not None and known.state == "paused" and meeting.state == "active":
         waiting = [one for one in stood if one.state == "waiting"]
-        stood = planning.resumed(waiting, clock_of(person), now=now)
+        ended = [one for one in stood if one.state != "waiting"]
+        stood = [*ended, *planning.resumed(waiting, clock_of(person), now=now)]
     return stood
 
 

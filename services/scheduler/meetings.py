@@ -8,7 +8,7 @@ from services.scheduler import keeping, life, planning, standing, store
 from services.scheduler.follow_up import FollowUp
 from services.scheduler.plan import Plans, clock_of
 from shared.db import Connection
-from shared.events import MeetingChanged, MeetingLogged, Person
+from shared.events import Meeting, MeetingChanged, MeetingLogged, Person
 
 News = MeetingLogged | MeetingChanged
 
@@ -40,6 +40,7 @@ async def plan_meetings(plans: Plans, conn: Connection, events: Sequence[News], 
         ours = [one for one in after.values() if one.meeting_id == meeting.id]
         for one in life.stood(ours, meeting, known.get(meeting.id), people[event.data.owner.id], now=now):
             after[one.id] = one
+    after |= await _let_be(conn, after, before, people, [event.data.meeting for event in news])
     of_news = {event.data.meeting.id: event.data.meeting for event in news}
     connections = {meeting.connection for meeting in (*of_news.values(), *(known[id] for id in of_news if id in known))}
     await go_on(conn, connections, people, before, after, now)
@@ -61,7 +62,7 @@ async def _planned(
     found: dict[UUID, list[FollowUp]] = {}
     for one in before.values():
         found.setdefault(one.meeting_id, []).append(one)
-    against = await standing.against(conn, people.values())
+    against = await standing.against(conn, people.values(), [event.data.meeting.contact for event in events])
     touches = await standing.touched_at(conn, [event.data.meeting.connection for event in events])
     clocks = {person.id: clock_of(person) for person in people.values()}
     planned_of = {}
@@ -85,6 +86,27 @@ async def _planned(
     return changed
 
 
+async def _let_be(
+    conn: Connection,
+    after: Mapping[UUID, FollowUp],
+    before: Mapping[UUID, FollowUp],
+    people: Mapping[UUID, Person],
+    news: Sequence[Meeting],
+) -> dict[UUID, FollowUp]:
+    """Return those that now go to a contact, or to another address of theirs, and must not."""
+    anew = [
+        one
+        for one in after.values()
+        if one.addressee == "contact" and one.state == "waiting" and one is not before.get(one.id)
+    ]
+    if not anew:
+        return {}
+    meetings = {meeting.id: meeting for meeting in news}
+    against = await standing.against(conn, people.values(), [meeting.contact for meeting in news])
+    barred = [planning.barred(one, meetings[one.meeting_id], people[one.person_id], against) for one in anew]
+    return {one.id: one for one in barred}
+
+
 async def go_on(
     conn: Connection,
     connections: set[UUID],
@@ -101,7 +123,8 @@ async def go_on(
     for one in await store.open_of(conn, several):
         before.setdefault(one.id, one)
         after.setdefault(one.id, one)
-    against = await standing.against(conn, people.values())
+    contacts = [meeting.contact for meetings in meetings_of.values() for meeting in meetings]
+    against = await standing.against(conn, people.values(), contacts)
     by_connection: dict[UUID, list[FollowUp]] = {}
     for one in after.values():
         by_connection.setdefault(one.connection_id, []).append(one)

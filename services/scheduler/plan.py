@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Final, Literal
 from uuid import UUID, uuid5
 
-from services.scheduler import plan_file, school_days, wall_time, zones
+from services.scheduler import addressee, plan_file, school_days, wall_time, zones
 from services.scheduler.follow_up import Outcome
 from services.scheduler.plan_file import Plan, PlanError, Playbook, Step
 from services.scheduler.school_days import NoSuchDay, Region, SchoolDays
 from services.scheduler.wall_clock import Clock
 from services.scheduler.wall_time import Moment, Target
-from shared.events import Break, Channel, FollowUp, Meeting, Person, Weekday
+from shared.events import Addressee, Break, Channel, FollowUp, Meeting, Person, Weekday
 
 NAME: Final = r"[A-Za-z0-9][A-Za-z0-9_-]{0,59}"
 SHIPPED: Final = Path(__file__).parent / "plans"
@@ -38,6 +38,7 @@ class PlannedFollowUp:
     every: str | None = None
     on_outcome: Outcome | None = None
     is_for_goal: bool = False
+    to: Addressee = "owner"
     target: Target  # the rule, which moves with the recipient's zone and wishes
     moment: Moment
     state: Planned = "waiting"
@@ -109,11 +110,15 @@ def follow_ups(
     """Return the follow-ups of a meeting that was logged (or moved) now, in the order they fall due.
 
     Those already past are skipped, but for the newest, which goes at the next send time. A step that counts back
-    from a goal waits for the goal to be known.
+    from a goal waits for the goal to be known. One to a contact who did not agree to it is skipped.
     """
     clock = recipient if isinstance(recipient, Clock) else clock_of(recipient)
     planned = schedule(plan, clock, met_at=meeting.met_at, goal_at=meeting.goal_at, since=since)
-    late = [follow_up for follow_up in planned if _is_late(follow_up, now)]
+    if addressee.agreed(meeting.contact) is None:
+        planned = [
+            replace(one, state="skipped", reason="no-consent") if one.to == "contact" else one for one in planned
+        ]
+    late = [follow_up for follow_up in planned if follow_up.state == "waiting" and _is_late(follow_up, now)]
     if not late:
         return planned
     # A plan that does not wait for the morning does not wait for the send time either.
@@ -205,6 +210,7 @@ def fact(planned: PlannedFollowUp, meeting: Meeting, person: UUID) -> FollowUp:
         local=planned.moment.local,
         zone=planned.moment.zone,
         due_at=planned.moment.due_at,
+        to=planned.to,
     )
 
 
@@ -243,6 +249,7 @@ def _planned(plan: Plan, step: Step, occurrence: int, target: Target, clock: Clo
         every=str(step.by) if step.rule == "every" else None,
         on_outcome=step.on,
         is_for_goal=step.rule == "before",
+        to=step.to,
         target=target,
         moment=wall_time.place(target, clock, heeds_quiet=not plan.ignore_quiet_hours),
     )

@@ -11,9 +11,10 @@ from typing import Annotated, Any, Final, Literal, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
+from services.scheduler import addressee
 from services.scheduler.follow_up import Outcome
 from services.scheduler.offset import NoSuchTime, Offset, offset
-from shared.events import Channel
+from shared.events import Addressee, Channel
 
 Playbook = Literal[
     "say-hello",
@@ -52,6 +53,7 @@ class Step:
     at: time | None = None
     channel: Channel | None = None
     on: Outcome | None = None  # only if the step before turned out so
+    to: Addressee = "owner"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +82,7 @@ class _Step(BaseModel):
     times: int | None = Field(None, ge=1, le=400)
     before: str | None = None
     playbook: Playbook
-    to: Literal["owner", "contact"] = "owner"
+    to: Addressee = "owner"
     at: Annotated[time, BeforeValidator(_local_time)] | None = None
     channel: Channel | None = None
     on: Outcome | None = None
@@ -192,9 +194,8 @@ def _step(number: int, step: _Step) -> tuple[Step | None, list[str]]:
             wrong.append("`every`: must be more than nothing")
         if by.elapses and step.at is not None:
             wrong.append(f'`at` goes with days, weeks, months or years, not with `{rule} = "{by}"`')
-    if step.to == "contact":
-        # A contact's consent cannot be recorded yet, and a step that never goes out is worse than a refused one.
-        wrong.append("`to`: must be 'owner'; nothing is sent to a contact yet")
+    if step.to == "contact" and step.channel not in {None, addressee.BY}:
+        wrong.append(f"`channel`: a contact is written to by {addressee.BY} alone")
     if wrong or by is None:
         return None, wrong
     return (
@@ -207,6 +208,7 @@ def _step(number: int, step: _Step) -> tuple[Step | None, list[str]]:
             at=step.at,
             channel=step.channel,
             on=step.on,
+            to=step.to,
         ),
         [],
     )
@@ -215,7 +217,7 @@ def _step(number: int, step: _Step) -> tuple[Step | None, list[str]]:
 CHOICES: Final = {
     "playbook": get_args(Playbook),
     "channel": get_args(Channel),
-    "to": ("owner",),
+    "to": get_args(Addressee),
     "on": get_args(Outcome),
 }
 

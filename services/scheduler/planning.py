@@ -6,16 +6,16 @@ from datetime import datetime
 from typing import Final, Literal, assert_never
 from uuid import UUID
 
+from services.scheduler import addressee, wall_time
 from services.scheduler import follow_up as kept
-from services.scheduler import wall_time
 from services.scheduler.follow_up import FollowUp
 from services.scheduler.offset import offset
 from services.scheduler.plan import PlannedFollowUp
 from services.scheduler.wall_clock import Clock
-from shared.events import ActedData, Channel, FollowUpState, Meeting, Person
+from shared.events import ActedData, Addressee, Channel, FollowUpState, Meeting, Person
 
 # Skipped for what the meeting was at the time: when the meeting changes, so may these.
-REVIVED: Final = ("past", "rescheduled", "cancelled", "no-show")
+REVIVED: Final = ("past", "rescheduled", "cancelled", "no-show", "no-consent")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,8 +36,13 @@ class Standing:
     stops: Sequence[Stop] = ()
     suppressed: Collection[tuple[str, str]] = ()
 
-    def why_not(self, meeting: Meeting, person: Person, channel: Channel) -> tuple[FollowUpState, str | None] | None:
-        """Return how a follow-up of this meeting ends on this channel before it began, or None if it may wait."""
+    def why_not(
+        self, meeting: Meeting, person: Person, channel: Channel, to: Addressee = "owner"
+    ) -> tuple[FollowUpState, str | None] | None:
+        """Return how a follow-up of this meeting ends on this channel before it began, or None if it may wait.
+
+        What goes to a contact goes for its owner: the owner's stop of everything on whatever channel ends it too.
+        """
         match meeting.state:
             case "stopped":
                 return "stopped", None
@@ -45,13 +50,20 @@ class Standing:
                 return "skipped", meeting.state_reason or "cancelled"
         for stop in self.stops:
             ours = stop.id == (meeting.connection if stop.kind == "connection" else person.id)
-            if ours and stop.channel in {"", channel} and meeting.logged_at <= stop.at:
+            if ours and (stop.channel in {"", channel} or to == "contact") and meeting.logged_at <= stop.at:
                 return "stopped", None
         stopped_all = any(
-            stop.kind == "person" and stop.id == person.id and stop.channel in {"", channel} and not stop.is_over
+            stop.kind == "person"
+            and stop.id == person.id
+            and (stop.channel in {"", channel} or to == "contact")
+            and not stop.is_over
             for stop in self.stops
         )
         address = kept.address(person, channel)
+        if to == "contact":
+            address = addressee.agreed(meeting.contact)
+            if address is None:
+                return "skipped", "no-consent"
         if stopped_all or address is None or (address.lower(), channel) in self.suppressed:
             return "skipped", "suppressed"
         return None
@@ -122,7 +134,7 @@ def barred(follow_up: FollowUp, meeting: Meeting, person: Person, standing: Stan
     """Return it ended, when it waits and something stands against that; else as it is."""
     if follow_up.state != "waiting":
         return follow_up
-    end = standing.why_not(meeting, person, follow_up.channel_for(person))
+    end = standing.why_not(meeting, person, addressee.channel_of(follow_up, person), follow_up.addressee)
     return replace(kept.ended(follow_up, *end), revision=follow_up.revision) if end else follow_up
 
 
@@ -150,7 +162,10 @@ def stops_it(stop: Stop, follow_up: FollowUp, person: Person, logged_at: datetim
         return False
     if stop.kind == "connection":
         return follow_up.state == "waiting" and follow_up.connection_id == stop.id
-    ours = follow_up.person_id == stop.id and stop.channel in {"", follow_up.channel_for(person)}
+    if follow_up.addressee == "contact":
+        ours = stop.id in {follow_up.person_id, follow_up.contact_id}
+    else:
+        ours = follow_up.person_id == stop.id and stop.channel in {"", follow_up.channel_for(person)}
     return ours and (follow_up.state == "waiting" or follow_up.due_at > stop.at)
 
 
@@ -217,6 +232,8 @@ def _row(id: UUID, planned: PlannedFollowUp, meeting: Meeting, person: Person) -
         every=planned.every,
         on_outcome=planned.on_outcome,
         is_for_goal=planned.is_for_goal,
+        addressee=planned.to,
+        contact_id=addressee.id_of(meeting.contact) if planned.to == "contact" else None,
         is_paused=meeting.state == "paused" and planned.state == "waiting",
         state=planned.state,
         reason=planned.reason,

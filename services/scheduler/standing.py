@@ -1,20 +1,22 @@
 """What was said and outlives the event: stops, acts that came early, suppressed addresses, erasures. Queries."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from services.scheduler import addressee
 from services.scheduler.planning import Standing, Stop
 from shared.db import Connection
-from shared.events import ActedData, ErasedData, Person, RestoredData, SuppressedData, TouchData
+from shared.events import ActedData, Contact, ErasedData, Person, RestoredData, SuppressedData, TouchData
 
 # Taken shared by who plans and alone by who suppresses, so that neither misses what the other is about to add.
 SUPPRESSIONS: Final = 7302
 
 
-async def against(conn: Connection, people: Collection[Person]) -> Standing:
-    """Return what stands against writing to these people; no suppression comes in between until we are done."""
+async def against(conn: Connection, people: Collection[Person], contacts: Iterable[Contact] = ()) -> Standing:
+    """Return what stands against writing to these people, and to these contacts of theirs; no suppression comes in
+    between until we are done."""
     await conn.execute("SELECT pg_advisory_xact_lock_shared($1, 0)", SUPPRESSIONS)
     stops = await conn.fetch(
         """
@@ -27,6 +29,7 @@ async def against(conn: Connection, people: Collection[Person]) -> Standing:
         [person.id for person in people],
     )
     addresses = {one.lower() for person in people for one in (person.email, person.phone) if one}
+    addresses |= {address.lower() for contact in contacts if (address := addressee.agreed(contact))}
     rows = await conn.fetch(
         """
         SELECT address, channel
@@ -95,7 +98,8 @@ async def take_early_acts(conn: Connection, follow_ups: Collection[UUID]) -> dic
 
 
 async def keep_suppressed(conn: Connection, given: Sequence[SuppressedData]) -> list[UUID]:
-    """Keep these addresses as not to be written to, and return the people who have one of them."""
+    """Keep these addresses as not to be written to, and return the people who have one of them, or a contact that has
+    one and is to be written to."""
     await conn.execute("SELECT pg_advisory_xact_lock($1, 0)", SUPPRESSIONS)
     await conn.execute(
         """
@@ -165,12 +169,26 @@ async def touched_at(conn: Connection, connections: Collection[UUID]) -> dict[UU
     return {row["connection_id"]: row["at"] for row in rows}
 
 
+async def owners_of_contacts(conn: Connection, contacts: Collection[UUID]) -> list[UUID]:
+    """Return the people who have something waiting, or skipped, for one of these contacts."""
+    rows = await conn.fetch(
+        """
+        SELECT DISTINCT person_id
+          FROM follow_ups
+         WHERE contact_id = ANY ($1::uuid[]) AND state IN ('waiting', 'skipped')
+        """,
+        list(contacts),
+    )
+    return [row["person_id"] for row in rows]
+
+
 async def _who_have(conn: Connection, addresses: Collection[str]) -> list[UUID]:
     rows = await conn.fetch(
         "SELECT id FROM recipients WHERE email = ANY ($1::text[]) OR phone = ANY ($1::text[])",
         [address.lower() for address in addresses],
     )
-    return [row["id"] for row in rows]
+    owners = await owners_of_contacts(conn, {addressee.contact_id(address) for address in addresses})
+    return list({*(row["id"] for row in rows), *owners})
 
 
 async def erased(conn: Connection, people: Collection[UUID]) -> set[UUID]:
@@ -193,6 +211,7 @@ async def forget(conn: Connection, given: Sequence[ErasedData]) -> None:
     )
     # Meetings and follow-ups go with the recipient.
     for table, column in (
+        *(("set_aside", "person_id"), ("send_times", "person_id")),
         *(("early_acts", "person_id"), ("stops", "person_id"), ("touches", "person_id"), ("restored", "person_id")),
         ("recipients", "id"),
     ):

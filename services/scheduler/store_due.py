@@ -4,7 +4,7 @@
 # ruff: noqa: S608
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
@@ -22,6 +22,8 @@ NOTHING_LATE: Final = """
                            SELECT FROM follow_ups l
                             WHERE l.person_id = f.person_id AND l.state = 'waiting' AND NOT l.is_paused
                               AND l.due_at < $4)"""
+# Who gets a follow-up, and so has everything that is due ended at once: its owner, or a contact.
+RECIPIENT: Final = "coalesce(f.contact_id, f.person_id)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,12 +33,13 @@ class Due:
     person: Person
     follow_ups: Sequence[FollowUp]
     untold: Sequence[FollowUp]  # expired, and not yet named in a nudge
+    owners: Mapping[UUID, Person] = field(default_factory=dict)  # of a contact: on whose behalf they are written to
 
 
 async def due_people(
     conn: Connection, *, now: datetime, since: datetime, late: datetime = EVER, limit: int
 ) -> list[UUID]:
-    """Return up to `limit` people who have work due, oldest first; nobody who was set aside.
+    """Return up to `limit` people and contacts who have work due, oldest first; nobody who was set aside.
 
     `since` is a lower bound that spares the scan what was due before and is done with, but that the server has not
     cleaned up yet. Who has anything that was due before `late` is left out.
@@ -44,12 +47,12 @@ async def due_people(
     on_time = "" if late == EVER else NOTHING_LATE
     rows = await conn.fetch(
         f"""
-        SELECT DISTINCT person_id
-          FROM (SELECT f.person_id
+        SELECT DISTINCT recipient
+          FROM (SELECT {RECIPIENT} AS recipient
                   FROM follow_ups f
                  WHERE f.state = 'waiting' AND NOT f.is_paused
                    AND f.due_at <= $1 AND f.due_at >= greatest($2, $4::timestamptz)
-                   AND NOT EXISTS (SELECT FROM set_aside s WHERE s.person_id = f.person_id AND s.until > $1)
+                   AND NOT EXISTS (SELECT FROM set_aside s WHERE s.person_id = {RECIPIENT} AND s.until > $1)
                    {on_time}
                  ORDER BY f.due_at
                  LIMIT $3) AS due
@@ -59,7 +62,7 @@ async def due_people(
         limit,
         late,
     )
-    return [row["person_id"] for row in rows]
+    return [row["recipient"] for row in rows]
 
 
 async def claim(conn: Connection, people: Collection[UUID], *, now: datetime) -> list[Due]:
@@ -76,7 +79,8 @@ async def claim(conn: Connection, people: Collection[UUID], *, now: datetime) ->
         f"""
         SELECT {FIELDS}
           FROM follow_ups f
-         WHERE f.person_id = ANY ($1::uuid[]) AND f.state = 'waiting' AND NOT f.is_paused AND f.due_at <= $2
+         WHERE f.person_id = ANY ($1::uuid[]) AND f.contact_id IS NULL
+           AND f.state = 'waiting' AND NOT f.is_paused AND f.due_at <= $2
         """,
         ids,
         now,
@@ -154,13 +158,13 @@ async def keep_sent_for(conn: Connection, sent: Mapping[UUID, Mapping[str, datet
 async def seconds_until_due(conn: Connection) -> float | None:
     """Return how long until there is something to fire, by the database's clock; less than none: overdue."""
     seconds: float | None = await conn.fetchval(
-        """
+        f"""
         SELECT extract(epoch FROM least(
                    (SELECT f.due_at
                       FROM follow_ups f
                      WHERE f.state = 'waiting' AND NOT f.is_paused
                        AND NOT EXISTS (
-                               SELECT FROM set_aside s WHERE s.person_id = f.person_id AND s.until > clock_timestamp())
+                               SELECT FROM set_aside s WHERE s.person_id = {RECIPIENT} AND s.until > clock_timestamp())
                      ORDER BY f.due_at
                      LIMIT 1),
                    (SELECT min(until) FROM set_aside WHERE until > clock_timestamp())

@@ -8,8 +8,8 @@ from uuid import UUID
 
 import structlog
 
-from services.scheduler import coalesce, standing, store, store_due, store_held
-from services.scheduler.coalesce import Fired, Known
+from services.scheduler import coalesce, standing, store, store_contacts, store_due, store_held
+from services.scheduler.coalesce import Fired, Known, Owner
 from services.scheduler.keeping import LONGEST_SLEEP, told
 from services.scheduler.plan import clock_of
 from services.scheduler.store_due import EVER, Due
@@ -104,6 +104,7 @@ class Timers:
     async def _fire(self, conn: Connection, people: Sequence[UUID]) -> list[Fired]:
         now = await db.now(conn)
         claimed = await store_due.claim(conn, people, now=now) if people else []
+        claimed += await store_contacts.claim(conn, people, now=now, late=self._late) if people else []
         if not claimed:
             return []
         known = await _known(conn, claimed)
@@ -145,6 +146,7 @@ async def _known(conn: Connection, claimed: Sequence[Due]) -> dict[UUID, Known]:
             steps_before=steps_before,
             touched_at=touched_at,
             sent_for=sent_for.get(due.person.id, {}),
+            owners={id: Owner(person, clock_of(person)) for id, person in due.owners.items()},
         )
         for due in claimed
     }

@@ -113,7 +113,7 @@ at = "25:00"
         ('every = "1 day"\ntimes = "2"', "`times` input should be a valid integer"),
         ('after = "1 day"\ntimes = 2', "`times` goes with `every`"),
         ('after = "2 hours"\nat = "08:00"', "`at` goes with days"),
-        ('after = "1 day"\nto = "contact"', "nothing is sent to a contact yet"),
+        ('after = "1 day"\nto = "contact"\nchannel = "sms"', "`channel`: a contact is written to by email alone"),
         ('after = "1 day"\nto = "everybody"', "`to` must be one of owner"),
         ('after = "1 day"\nchannel = "fax"', "`channel` must be one of email, sms, apprise, not 'fax'"),
         ("after = 1", "`after` input should be a valid string"),

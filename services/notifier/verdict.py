@@ -6,15 +6,12 @@ from datetime import datetime, timedelta
 from typing import Final, Literal, assert_never
 from uuid import UUID
 
-from services.notifier.channels.receipt import Outcome, Receipt
+from services.notifier.channels.receipt import UNKNOWNS_ALLOWED, Outcome, Receipt
 from services.notifier.gate import Go, Skip, Verdict, Wait
 from shared.events import NudgeState
 from shared.retry import backoff
 
 CRASHES_ALLOWED: Final = 2  # the third in a row quarantines: whatever kills us must not be tried for ever
-UNKNOWNS_ALLOWED: Final = 1  # one repeat, with the same Message-ID
-OPTED_OUT: Final = "opted-out"
-
 OPTED_OUT: Final = "opted-out"
 
 AttemptOutcome = Outcome | Literal["aborted"]

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal
+from typing import Final, Literal
 
 # Puts the send on record as begun and says whether it may go on. A channel asks right before the first byte that could
 # make a message of it: after a yes nobody can tell any more whether it went out, unless the other side answers.
@@ -31,6 +31,7 @@ class Pause:
 # What to do about a message that may have been taken: send it once more under the same id, which does little harm; ask
 # the other side first, however often that takes; or leave it.
 Unknown = Literal["repeat", "ask", "leave"]
+UNKNOWNS_ALLOWED: Final = 1  # one repeat, with the same id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

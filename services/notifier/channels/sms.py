@@ -13,9 +13,8 @@ from aiolimiter import AsyncLimiter
 from services.notifier import text_message, words
 from services.notifier.channels import http_sms, twilio
 from services.notifier.channels.http_sms import HttpSms
-from services.notifier.channels.receipt import Before, Begin, Receipt
+from services.notifier.channels.receipt import UNKNOWNS_ALLOWED, Before, Begin, Receipt
 from services.notifier.channels.twilio import API, Outcome, Twilio
-from services.notifier.verdict import UNKNOWNS_ALLOWED
 from shared.events import NudgeData
 from shared.links import Links
 from shared.settings import Settings, SettingsError

@@ -1,6 +1,7 @@
 """What the values of settings are: read and checked, or refused in words that say how to do it right."""
 
 import re
+from base64 import b64decode
 from datetime import timedelta
 from email import policy
 from typing import Annotated, Final
@@ -90,6 +91,30 @@ def _selector(value: str) -> str:
     return value
 
 
+def _ec_public_key(value: str) -> str:
+    from cryptography.exceptions import UnsupportedAlgorithm  # 20 ms, which hardly anybody needs
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+    from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+    try:
+        is_one = isinstance(load_der_public_key(b64decode(value, validate=True)), EllipticCurvePublicKey)
+    except (ValueError, UnsupportedAlgorithm):
+        is_one = False
+    if not is_one:
+        raise ValueError("must be the verification key as SendGrid shows it: MFkwEwYHKoZIzj0C...")
+    return value
+
+
+def _topics(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    topics = tuple(part.strip() for part in value.split(",") if part.strip())
+    for topic in topics:
+        if not re.fullmatch(r"arn:aws(-[a-z]+)*:sns:[a-z0-9-]+:\d+:[A-Za-z0-9_.-]{1,256}", topic, re.ASCII):
+            raise ValueError("must be ARNs such as arn:aws:sns:us-east-1:123456789012:bounces")
+    return topics
+
+
 def _zone(value: str) -> str:
     # A name in a fixed set, not one that can be opened: "America" is a folder, and "localtime" is anything.
     if value in available_timezones() - {"Factory", "localtime", "posixrules"}:
@@ -136,6 +161,8 @@ BaseUrl = Annotated[str, AfterValidator(_base)]
 Sender = Annotated[str, AfterValidator(_sender)]
 BareAddress = Annotated[str, AfterValidator(_bare_address)]
 Selector = Annotated[str, AfterValidator(_selector)]
+EcPublicKey = Annotated[str, AfterValidator(_ec_public_key)]
+Topics = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_topics)]
 Zone = Annotated[str, AfterValidator(_zone)]
 Country = Annotated[str, AfterValidator(_country)]
 Lower = BeforeValidator(_lower)

@@ -19,6 +19,7 @@ from shared.setting_values import (
     DatabaseUrl,
     Duration,
     Durations,
+    EcPublicKey,
     Keys,
     Lower,
     QueueName,
@@ -27,6 +28,7 @@ from shared.setting_values import (
     SmsUrl,
     SmtpUrl,
     StrongKey,
+    Topics,
     Zone,
 )
 
@@ -76,6 +78,8 @@ class Settings(BaseSettings):
     inbound_address: BareAddress | None = None  # reply@in.school.example
     inbound_key: StrongKey | None = None  # what Postmark and SendGrid prove themselves with: ?key=, or a password
     mailgun_signing_key: SecretStr | None = None  # Mailgun's "HTTP webhook signing key"
+    sendgrid_public_key: EcPublicKey | None = None  # SendGrid's "verification key" of signed event webhooks
+    sns_topics: Topics = ()  # the topics of Amazon SNS, which carry what SES tells, by their ARNs
 
     # What we keep and read.
     data_dir: Path = Path("var")  # embedded parts keep their files here

@@ -12,6 +12,7 @@ from uuid import UUID
 import structlog
 
 from services.notifier import report_meaning, store_channels, store_reports, store_standing
+from services.notifier.channels import sms_codes
 from services.notifier.plain import one_line
 from services.notifier.report_meaning import EARLY, Meaning, Reported
 from services.notifier.store_standing import Suppression
@@ -72,7 +73,11 @@ async def apply_kept(conn: Connection, nudges: Sequence[UUID], now: datetime) ->
 
 
 def _meaning(report: ReportData) -> Meaning:
-    return report_meaning.mail(report)
+    if report.channel != "sms" or report.what not in {"bounced", "failed"}:
+        return report_meaning.mail(report)
+    code = sms_codes.judge(report.code)
+    gone: report_meaning.Gone = "now" if code.suppress else "again" if code.suppress_when_again else "never"
+    return Meaning(state="bounced", reason=code.reason, gone=gone, pause=code.pause, stop=code.stop, alert=code.alert)
 
 
 def _is_about(report: ReportData, one: Reported) -> bool:

@@ -145,6 +145,7 @@ class Recorder:
                 token,
                 delivery.counts,
                 now=now,
+                due_at=delivery.nudge.due_at,
                 too_late_after=delivery.nudge.too_late_after,
                 delays=self._retry_delays,
             )

@@ -1,12 +1,13 @@
 """Dead letters: events that could not be applied, kept with the reason, tried again, in the end left to a person."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 from uuid import UUID
 
 from shared.db import Connection
+from shared.outbox import MENTIONS
 from shared.retry import backoff
 
 State = Literal["retrying", "dead"]
@@ -153,6 +154,12 @@ async def replay(conn: Connection, ids: Collection[UUID] | None = None) -> int:
 async def drop(conn: Connection, ids: Collection[UUID]) -> int:
     """Forget these letters; return how many there were."""
     status: str = await conn.execute("DELETE FROM dead_letter WHERE id = ANY ($1::uuid[])", list(ids))
+    return int(status.split()[-1])
+
+
+async def forget(conn: Connection, words: Sequence[str]) -> int:
+    """Forget the letters in which one of these words stands (ids, addresses, in any case); return how many."""
+    status: str = await conn.execute(f"DELETE FROM dead_letter WHERE {MENTIONS}", list(words))  # noqa: S608 - ours
     return int(status.split()[-1])
 
 

@@ -214,6 +214,17 @@ class PersonData(Facts):
 class ErasedData(Facts):
     person: UUID
     at: AwareDatetime
+    addresses: tuple[str, ...] = ()  # of theirs alone: what else is kept by them is to go too
+
+
+class ForgottenData(Facts):
+    """Meetings of one owner of which nothing is to be kept, since they are deleted or the contact asked for it."""
+
+    person: UUID  # the owner
+    meetings: tuple[UUID, ...]
+    follow_ups: tuple[UUID, ...] = ()  # of theirs, as far as intake knows them
+    addresses: tuple[str, ...] = ()  # the contact's, when it is they who are forgotten
+    at: AwareDatetime
 
 
 class ActedData(Facts):
@@ -352,6 +363,12 @@ class PersonErased(Event):
     data: ErasedData
 
 
+class MeetingsForgotten(Event):
+    type = "afterhello.meeting.forgotten.v1"
+    source: str = "/afterhello/intake"
+    data: ForgottenData
+
+
 class FollowUpActed(Event):
     type = "afterhello.follow_up.acted.v1"
     source: str = "/afterhello/intake"
@@ -413,6 +430,7 @@ EVENTS: Final[dict[str, type[Event]]] = {
         MeetingChanged,
         PersonChanged,
         PersonErased,
+        MeetingsForgotten,
         FollowUpActed,
         AddressSuppressed,
         AddressRestored,

@@ -19,6 +19,13 @@ log = structlog.get_logger()
 EVENTS_A_MESSAGE: Final = 100
 BYTES_A_MESSAGE: Final = 256 * 1024
 
+# Whether a document has one of the words in $1, whatever bytes there are beside it.
+MENTIONS: Final = """
+    EXISTS (SELECT FROM unnest($1::text[]) AS word
+             WHERE word <> '' AND strpos(lower(encode(document, 'escape')),
+                                         encode(convert_to(lower(word), 'UTF8'), 'escape')) > 0)
+"""
+
 
 async def add(conn: Connection, events: Sequence[Event]) -> None:
     """Let these events leave once the transaction under way has been committed."""
@@ -70,6 +77,12 @@ async def relay(pool: Pool, bus: Bus, *, limit: int = 500) -> int:
     if unsafe is not None:
         raise unsafe
     return len(left)
+
+
+async def forget(conn: Connection, words: Sequence[str]) -> int:
+    """Let no event leave any more in which one of these words stands (ids, addresses, in any case); return how many."""
+    status: str = await conn.execute(f"DELETE FROM outbox WHERE {MENTIONS}", list(words))  # noqa: S608 - ours
+    return int(status.split()[-1])
 
 
 async def waiting(conn: Connection) -> tuple[int, float]:

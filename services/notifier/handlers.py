@@ -6,11 +6,12 @@ from datetime import datetime
 from typing import Any
 
 from services.notifier import reports, store, store_standing
+from services.notifier.forgetting import bare_of_forgotten, forget_meetings, forget_people
 from services.notifier.gate import Skip, gate
 from services.notifier.record import record
 from services.notifier.store import Delivery
 from services.notifier.store_standing import Suppression
-from services.notifier.verdict import Change, after_gate
+from services.notifier.verdict import after_gate
 from shared import outbox, wake
 from shared.bus import on
 from shared.db import Connection
@@ -21,6 +22,7 @@ from shared.events import (
     DeliveryData,
     DeliveryReported,
     FollowUpActed,
+    MeetingsForgotten,
     NudgeData,
     NudgeDue,
     NudgeState,
@@ -32,7 +34,7 @@ NO_CAP = 2**31  # the daily cap only ever delays, or ends at the last look
 
 async def queue_nudges(conn: Connection, events: Sequence[NudgeDue], now: datetime) -> None:
     """Give each nudge its delivery, once. What was stopped, done or suppressed before it came ends at once."""
-    nudges = [_storable(event.data) for event in events]
+    nudges = await bare_of_forgotten(conn, [_storable(event.data) for event in events])
     gone = await store_standing.erased(conn, {nudge.recipient.id for nudge in nudges})
     added = await store.add(conn, [nudge for nudge in nudges if nudge.recipient.id not in gone], now)
     ended = await _end_what_must_not_go(conn, added, now)
@@ -69,14 +71,6 @@ async def restore_addresses(conn: Connection, events: Sequence[AddressRestored],
     await store_standing.restore(conn, [event.data for event in events])
 
 
-async def forget_people(conn: Connection, events: Sequence[PersonErased], now: datetime) -> None:
-    """Delete everything about these people; what waited for them is skipped."""
-    people = {event.data.person for event in events}
-    queued = await store.queued(conn, people=people)
-    await record(conn, [Change(nudge=one.id, token=None, state="skipped", reason="erased") for one in queued], now)
-    await store_standing.forget(conn, [event.data for event in events])
-
-
 async def apply_reports(conn: Connection, events: Sequence[DeliveryReported], now: datetime) -> None:
     """Show what has become of what was sent, and let nothing go any more where nothing arrives."""
     await reports.apply(conn, [event.data for event in events], now)
@@ -88,6 +82,7 @@ ROUTES = (
     on(AddressSuppressed, suppress_addresses),
     on(AddressRestored, restore_addresses),
     on(PersonErased, forget_people),
+    on(MeetingsForgotten, forget_meetings),
     on(DeliveryReported, apply_reports),
 )
 

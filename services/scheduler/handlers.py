@@ -9,9 +9,10 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from services.scheduler import keeping, standing, store
+from services.scheduler import keeping
 from services.scheduler.acting import apply_acts, restore_addresses, skip_suppressed
 from services.scheduler.asking import ask_hosts
+from services.scheduler.forgetting import forget_meetings, forget_people
 from services.scheduler.meetings import plan_meetings
 from services.scheduler.plan import Plans
 from services.scheduler.touching import keep_touches
@@ -24,6 +25,7 @@ from shared.events import (
     FollowUpActed,
     MeetingChanged,
     MeetingLogged,
+    MeetingsForgotten,
     PersonChanged,
     PersonErased,
     PromptWanted,
@@ -34,6 +36,7 @@ def routes(plans: Plans) -> tuple[Route[Any], ...]:
     """Return which handler takes which event."""
     return (
         on(PersonErased, forget_people),
+        on(MeetingsForgotten, forget_meetings),
         on(MeetingLogged, partial(plan_meetings, plans)),
         on(MeetingChanged, partial(plan_meetings, plans)),
         on(PersonChanged, move_people),
@@ -49,10 +52,3 @@ async def move_people(conn: Connection, events: Sequence[PersonChanged], now: da
     """Move what waits of a person to where it belongs on their new clock: zone, send time, days, quiet hours, pause."""
     people, before = await keeping.lock(conn, [event.data.person for event in events])
     await keeping.keep(conn, await keeping.moved(conn, people, before, now), now)
-
-
-async def forget_people(conn: Connection, events: Sequence[PersonErased], now: datetime) -> None:
-    """Delete everything of these people, and take nothing in that comes late."""
-    del now
-    await store.lock_people(conn, {event.data.person for event in events})
-    await standing.forget(conn, [event.data for event in events])

@@ -1,0 +1,69 @@
+"""Every query that deletes what is known of somebody, or of a meeting."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from shared.db import Connection
+from shared.events import NudgeData
+
+
+async def keep_forgotten(conn: Connection, meetings: Collection[UUID], at: datetime) -> None:
+    """Keep that these meetings are forgotten: a nudge about one may still be on its way."""
+    await conn.execute(
+        """
+        INSERT INTO forgotten (meeting, at) SELECT meeting, $2 FROM unnest($1::uuid[]) AS gone (meeting)
+            ON CONFLICT DO NOTHING
+        """,
+        list(meetings),
+        at,
+    )
+
+
+async def forgotten(conn: Connection, meetings: Collection[UUID]) -> set[UUID]:
+    """Return which of these meetings are forgotten."""
+    rows = await conn.fetch("SELECT meeting FROM forgotten WHERE meeting = ANY ($1::uuid[])", list(meetings))
+    return {row["meeting"] for row in rows}
+
+
+async def nudges_of(conn: Connection, people: Collection[UUID]) -> list[NudgeData]:
+    """Lock and return every nudge of these people that is kept, whatever became of it."""
+    rows = await conn.fetch(
+        """
+        SELECT facts::text AS facts
+          FROM deliveries
+         WHERE person = ANY ($1::uuid[]) AND facts <> '{}'
+         ORDER BY nudge_id
+           FOR NO KEY UPDATE
+        """,
+        list(people),
+    )
+    return [NudgeData.model_validate_json(row["facts"]) for row in rows]
+
+
+async def keep_facts(conn: Connection, nudges: Sequence[NudgeData]) -> None:
+    """Keep these nudges as they are now."""
+    await conn.execute(
+        """
+        UPDATE deliveries d
+           SET facts = new.facts::jsonb
+          FROM unnest($1::uuid[], $2::text[]) AS new (nudge, facts)
+         WHERE d.nudge_id = new.nudge
+        """,
+        [nudge.nudge for nudge in nudges],
+        [nudge.model_dump_json() for nudge in nudges],
+    )
+
+
+async def forget_deliveries(conn: Connection, addresses: Collection[str]) -> None:
+    """Delete what went, or was to go, to these addresses (in small letters), with its attempts."""
+    await conn.execute("DELETE FROM deliveries WHERE lower(address) = ANY ($1::text[])", list(addresses))
+
+
+async def forget_addresses(conn: Connection, addresses: Collection[str]) -> None:
+    """Delete that these addresses (in small letters) must not, or may again, be written to.
+
+    Intake keeps a keyed hash of them, and has them suppressed anew when somebody brings them back.
+    """
+    for table in ("suppressions", "restored"):
+        await conn.execute(f"DELETE FROM {table} WHERE address = ANY ($1::text[])", list(addresses))  # noqa: S608

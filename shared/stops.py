@@ -5,7 +5,7 @@ answered, no send begins. So it is a row in a small schema that belongs to no se
 reads it while it takes the lock that orders the two.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -50,23 +50,31 @@ async def resume_person(conn: Connection, *, person: UUID, channel: str = "", at
 
 
 async def standing(
-    conn: Connection, *, person: UUID, connections: Sequence[UUID], meetings: Sequence[UUID] = ()
+    conn: Connection,
+    *,
+    person: UUID,
+    connections: Sequence[UUID],
+    meetings: Sequence[UUID] = (),
+    on_behalf_of: Collection[UUID] = (),
 ) -> list[Stop]:
-    """Return the stops that concern this person, these connections and these meetings.
+    """Return the stops that concern this person, those on whose behalf they are written to, these connections and
+    these meetings.
 
-    Until the transaction ends nobody can add another for this person: a send recorded in it began before any stop
-    that comes after.
+    Until the transaction ends nobody can add another for any of these people: a send recorded in it began before any
+    stop that comes after.
     """
-    await conn.execute("SELECT pg_advisory_xact_lock_shared(hashtextextended($1::text, 7))", str(person))
+    people = sorted({person, *on_behalf_of})
+    for one in people:
+        await conn.execute("SELECT pg_advisory_xact_lock_shared(hashtextextended($1::text, 7))", str(one))
     rows = await conn.fetch(
         """
         SELECT kind, id, channel, at
           FROM stops.stops
-         WHERE (kind = 'person' AND id = $1)
+         WHERE (kind = 'person' AND id = ANY ($1::uuid[]))
             OR (kind = 'connection' AND id = ANY ($2::uuid[]))
             OR (kind = 'meeting' AND id = ANY ($3::uuid[]))
         """,
-        person,
+        people,
         list(connections),
         list(meetings),
     )

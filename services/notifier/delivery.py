@@ -11,7 +11,7 @@ from uuid import UUID
 
 import structlog
 
-from services.notifier import store, store_attempts, store_channels, store_standing
+from services.notifier import on_behalf, store, store_attempts, store_channels, store_standing
 from services.notifier.channels import Channel
 from services.notifier.channels.receipt import Begin, Receipt
 from services.notifier.claim import Attempt, Rules, claim, end_too_late
@@ -214,6 +214,7 @@ class _LastLook:
         found = await stops.standing(
             conn,
             person=delivery.nudge.recipient.id,
+            on_behalf_of=on_behalf.owners(delivery.nudge),
             connections=[one.connection for one in delivery.nudge.follow_ups],
             meetings=[one.meeting for one in delivery.nudge.follow_ups],
         )

@@ -1,6 +1,6 @@
 """Why this must not go out now, or what of it may."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal, Protocol
@@ -43,6 +43,7 @@ class Standing:
     acts: Mapping[UUID, Act]
     suppressed: bool = False
     erased: bool = False
+    gone: Collection[UUID] = ()  # owners who were erased
     sent: Sequence[datetime] = ()  # when messages left for this person, newest first, of the last day
     under_way: int = 0  # further messages to them that are being sent just now
     sent_here: Sequence[datetime] = ()  # of those that left, the ones on this nudge's channel
@@ -88,7 +89,7 @@ def gate(
         else:
             reasons.add(reason)
     if not remaining:
-        return Skip(next(reason for reason in ("stopped", "done", "later") if reason in reasons))
+        return Skip(next(reason for reason in ("stopped", "erased", "done", "later") if reason in reasons))
     if standing.suppressed:
         return Skip("suppressed")
     if now > nudge.too_late_after:
@@ -109,11 +110,16 @@ def _why_not(follow_up: DueFollowUp, nudge: NudgeData, standing: Standing) -> Sk
     for stop in standing.stops:
         if stop.kind == "person" and stop.id == nudge.recipient.id and stop.channel in {"", nudge.channel}:
             return "stopped"
+        # What goes to a contact goes for its owner, who wants nothing more whatever the channel.
+        if stop.kind == "person" and follow_up.owner and stop.id == follow_up.owner.id:
+            return "stopped"
         if stop.kind == "meeting" and stop.id == follow_up.meeting:
             return "stopped"
         # A meeting logged after the stop begins anew with this person.
         if stop.kind == "connection" and stop.id == follow_up.connection and follow_up.logged_at <= stop.at:
             return "stopped"
+    if follow_up.owner and follow_up.owner.id in standing.gone:
+        return "erased"
     act = standing.acts.get(follow_up.id)
     if act is None:
         return None

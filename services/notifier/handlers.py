@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from services.notifier import reports, store, store_standing
+from services.notifier import on_behalf, reports, store, store_standing
 from services.notifier.forgetting import bare_of_forgotten, forget_meetings, forget_people
 from services.notifier.gate import Skip, gate
 from services.notifier.record import record
@@ -35,10 +35,12 @@ NO_CAP = 2**31  # the daily cap only ever delays, or ends at the last look
 async def queue_nudges(conn: Connection, events: Sequence[NudgeDue], now: datetime) -> None:
     """Give each nudge its delivery, once. What was stopped, done or suppressed before it came ends at once."""
     nudges = await bare_of_forgotten(conn, [_storable(event.data) for event in events])
-    gone = await store_standing.erased(conn, {nudge.recipient.id for nudge in nudges})
-    added = await store.add(conn, [nudge for nudge in nudges if nudge.recipient.id not in gone], now)
+    people = {nudge.recipient.id for nudge in nudges} | {id for nudge in nudges for id in on_behalf.owners(nudge)}
+    gone = await store_standing.erased(conn, people)
+    left = {nudge.nudge: on_behalf.without_owners(nudge, gone) for nudge in nudges if nudge.recipient.id not in gone}
+    added = await store.add(conn, [nudge for nudge in left.values() if nudge], now)
     ended = await _end_what_must_not_go(conn, added, now)
-    await _tell(conn, [nudge for nudge in nudges if nudge.recipient.id in gone], "skipped", "erased", now)
+    await _tell(conn, [nudge for nudge in nudges if not left.get(nudge.nudge)], "skipped", "erased", now)
     await _tell(conn, [one.nudge for one in added if one.id not in ended], "queued", None, now)
     await wake.notify(conn, "notifier", "due")
 

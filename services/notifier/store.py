@@ -7,6 +7,7 @@ from uuid import UUID
 
 from asyncpg import Record
 
+from services.notifier import on_behalf
 from services.notifier.verdict import Change, Counts
 from shared.db import Connection
 from shared.events import DeliveryData, NudgeData
@@ -40,10 +41,12 @@ async def add(conn: Connection, nudges: Sequence[NudgeData], now: datetime) -> l
         return []
     rows = await conn.fetch(
         """
-        INSERT INTO deliveries (nudge_id, person, channel, address, facts, due_at, too_late_after, next_attempt_at)
-        SELECT nudge, person, channel, address, facts::jsonb, due_at, too_late_after, $8
-          FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::timestamptz[])
-               AS due (nudge, person, channel, address, facts, due_at, too_late_after)
+        INSERT INTO deliveries
+               (nudge_id, person, channel, address, facts, due_at, too_late_after, owners, next_attempt_at)
+        SELECT nudge, person, channel, address, facts::jsonb, due_at, too_late_after, owners::uuid[], $9
+          FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::timestamptz[],
+                      $8::text[])
+               AS due (nudge, person, channel, address, facts, due_at, too_late_after, owners)
          ORDER BY nudge
             ON CONFLICT (nudge_id) DO NOTHING
         RETURNING nudge_id
@@ -55,6 +58,8 @@ async def add(conn: Connection, nudges: Sequence[NudgeData], now: datetime) -> l
         [nudge.model_dump_json() for nudge in nudges],
         [nudge.due_at for nudge in nudges],
         [nudge.too_late_after for nudge in nudges],
+        # As text: unnest flattens arrays of arrays.
+        ["{" + ",".join(map(str, on_behalf.owners(nudge))) + "}" for nudge in nudges],
         now,
     )
     added = {row["nudge_id"] for row in rows}
@@ -112,12 +117,14 @@ async def too_late(conn: Connection, *, now: datetime, limit: int, ours: Collect
 
 
 async def queued(conn: Connection, *, people: Collection[UUID] = (), addresses: Collection[str] = ()) -> list[Delivery]:
-    """Lock and return what waits, not under way, for these people or addresses (in lower case)."""
+    """Lock and return what waits, not under way, for these people, on their behalf, or for these addresses (in lower
+    case)."""
     rows = await conn.fetch(
         WAITING
         + """
          WHERE d.state = 'queued' AND d.lease IS NULL
-           AND (d.person = ANY ($1::uuid[]) OR lower(d.address) = ANY ($2::text[]))
+           AND (d.person = ANY ($1::uuid[]) OR (d.owners && $1::uuid[] AND d.owners <> '{}')
+                OR lower(d.address) = ANY ($2::text[]))
          ORDER BY d.nudge_id
            FOR UPDATE OF d
         """,

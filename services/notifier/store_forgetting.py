@@ -27,12 +27,13 @@ async def forgotten(conn: Connection, meetings: Collection[UUID]) -> set[UUID]:
 
 
 async def nudges_of(conn: Connection, people: Collection[UUID]) -> list[NudgeData]:
-    """Lock and return every nudge of these people that is kept, whatever became of it."""
+    """Lock and return every nudge of these people, or to a contact on their behalf, that is kept, whatever became of
+    it."""
     rows = await conn.fetch(
         """
         SELECT facts::text AS facts
           FROM deliveries
-         WHERE person = ANY ($1::uuid[]) AND facts <> '{}'
+         WHERE (person = ANY ($1::uuid[]) OR (owners && $1::uuid[] AND owners <> '{}')) AND facts <> '{}'
          ORDER BY nudge_id
            FOR NO KEY UPDATE
         """,

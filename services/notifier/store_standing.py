@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from services.notifier import on_behalf
 from services.notifier.gate import Act, Standing
 from services.notifier.store import Delivery
 from shared import stops
@@ -29,7 +30,7 @@ async def standings(conn: Connection, deliveries: Sequence[Delivery], now: datet
         return {}
     found = await stops.known(
         conn,
-        people=list({delivery.nudge.recipient.id for delivery in deliveries}),
+        people=list({id for delivery in deliveries for id in _people(delivery)}),
         connections=list({one.connection for delivery in deliveries for one in delivery.nudge.follow_ups}),
         meetings=list({one.meeting for delivery in deliveries for one in delivery.nudge.follow_ups}),
     )
@@ -60,7 +61,7 @@ async def with_stops(
         """,
         [one.id for delivery in deliveries for one in delivery.nudge.follow_ups],
         list({delivery.nudge.recipient.address.lower() for delivery in deliveries}),
-        list({delivery.nudge.recipient.id for delivery in deliveries}),
+        list({id for delivery in deliveries for id in _people(delivery)}),
         now,
     )
     acts = {row["id"]: Act(act=row["word"], at=row["at"]) for row in rows if row["kind"] == "act"}
@@ -84,6 +85,7 @@ async def with_stops(
             acts=acts,
             suppressed=f"{delivery.nudge.channel} {delivery.nudge.recipient.address.lower()}" in suppressed,
             erased=delivery.nudge.recipient.id in gone,
+            gone=gone,
             sent=sent[delivery.nudge.recipient.id, ""],
             under_way=others(delivery, ""),
             sent_here=sent[delivery.nudge.recipient.id, delivery.nudge.channel],
@@ -91,6 +93,10 @@ async def with_stops(
         )
         for delivery in deliveries
     }
+
+
+def _people(delivery: Delivery) -> set[UUID]:
+    return {delivery.nudge.recipient.id, *on_behalf.owners(delivery.nudge)}
 
 
 async def keep_acts(conn: Connection, acted: Sequence[ActedData]) -> None:

@@ -76,6 +76,9 @@ def test_each_of_our_services_sees_its_own_secrets_alone(compose: dict[str, Any]
         assert f"afterhello_{role}:" in service["environment"]["AMQP_URL"]
     for name in ("scheduler", "migrate"):
         assert compose["services"][name]["environment"]["SECRET_KEY"] == ""
+    for name in ("intake", "scheduler", "migrate"):
+        for key in ("SMTP_URL", "DKIM_KEY", "DKIM_KEY_FILE"):
+            assert compose["services"][name]["environment"][key] == ""
     for name in ("scheduler", "notifier", "migrate"):
         for key in ("INBOUND_KEY", "MAILGUN_SIGNING_KEY"):
             assert compose["services"][name]["environment"][key] == ""

@@ -1,8 +1,10 @@
 """A mail as bytes: what stands on the wire."""
 
+from datetime import datetime, timedelta
 from email import message_from_bytes
 from email.policy import default
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -10,16 +12,36 @@ from services.notifier.channels.mail_bytes import Unwritable, mailbox, sender, w
 from services.notifier.message import mail
 from shared.events import Contact, Gathering
 from shared.links import Links
+from shared.mail_tokens import MailTokens
 from tests.notifier.sending import KEYS
 from tests.notifier.test_message import HOSTILE, NOW, follow_up, nudge
 
 FROM = sender("Afterhello <hello@school.example>")
+NUDGE = UUID("01a20e03-3484-740c-a337-f672995244b1")
 ID = "<01a20e03-3484-740c-a337-f672995244b1@school.example>"
 
 
-def raw(*, url: str = "https://hello.school.example", name: str = "Ada", **given: Any) -> bytes:
+TOKENS = MailTokens("reply@in.school.example", KEYS)
+
+
+def raw(
+    *,
+    url: str = "https://hello.school.example",
+    name: str = "Ada",
+    inbound: bool = False,
+    at: datetime = NOW,
+    **given: Any,
+) -> bytes:
     words = mail(nudge(follow_up(**given)), Links(url, KEYS), now=NOW)
-    return written(words, sender=FROM, recipient=mailbox("ada@school.example", name), message_id=ID, at=NOW)
+    return written(
+        words,
+        sender=FROM,
+        recipient=mailbox("ada@school.example", name),
+        message_id=ID,
+        at=at,
+        reply_to=TOKENS.address("reply", NUDGE) if inbound else None,
+        unsubscribe=TOKENS.address("unsub", NUDGE) if inbound else None,
+    )
 
 
 def header_lines(raw: bytes) -> list[str]:
@@ -48,6 +70,34 @@ def test_the_unsubscribe_address_is_on_one_line_however_long() -> None:
     [line] = [line for line in header_lines(raw(url=long)) if line.startswith("List-Unsubscribe:")]
     assert line.startswith(f"List-Unsubscribe: <{long}/u/") and line.endswith(">")
     assert "=?" not in line and len(line) < 998
+
+
+def header(raw: bytes, name: str) -> str:
+    [line] = [line for line in header_lines(raw) if line.startswith(f"{name}: ")]
+    return line.partition(": ")[2]
+
+
+def test_where_mail_is_taken_in_both_ways_to_unsubscribe_stand_on_one_line() -> None:
+    content = raw(inbound=True)
+    by_web, by_mail = header(content, "List-Unsubscribe").split(", ")
+    assert by_web.startswith("<https://hello.school.example/u/") and by_web.endswith(">")
+    assert by_mail == f"<mailto:{TOKENS.address('unsub', NUDGE)}>"
+    assert header(content, "List-Unsubscribe-Post") == "List-Unsubscribe=One-Click"
+
+
+def test_a_reply_goes_to_the_person_and_to_us_where_mail_is_taken_in() -> None:
+    ours = TOKENS.address("reply", NUDGE)
+    assert header(raw(inbound=True), "Reply-To") == f"erin@district.example, {ours}"
+    assert header(raw(inbound=True, contact=Contact(name="Erin")), "Reply-To") == ours
+    assert header(raw(inbound=True, contact=Contact(name="Erin", email="no address")), "Reply-To") == ours
+    assert not any(line.startswith("Reply-To") for line in header_lines(raw(contact=Contact(name="Erin"))))
+
+
+def test_what_is_about_one_connection_stays_one_conversation() -> None:
+    first, later = raw(), raw(at=NOW + timedelta(days=30), playbook="check-in")
+    assert header(first, "In-Reply-To") == header(first, "References") == header(later, "References")
+    assert header(first, "References").endswith("@school.example>")
+    assert header(first, "Date") != header(later, "Date")  # when it was sent, not when it was planned
 
 
 def test_no_line_is_longer_than_mail_allows_and_all_end_alike() -> None:

@@ -16,10 +16,9 @@ from shared.settings import Settings, SettingsError
 
 LEAST_BITS: Final = 1024  # what receivers still take; 2048 is advised
 
-# Signed whether they are there or not: what is named here can neither be changed nor added on the way. From is named
-# once more than it occurs, so that no second one can be put before it.
+# Each is named once more than it occurs: so it can neither be changed on the way nor be there twice, and one that is
+# not there cannot be added. (A second Content-Type in front would show another mail under the same signature.)
 SIGNED: Final = (
-    "From",
     "From",
     "To",
     "Subject",
@@ -51,7 +50,7 @@ class DkimKey:
             self.domain.encode(),
             self.pem,
             canonicalize=(b"relaxed", b"relaxed"),
-            include_headers=[name.encode() for name in SIGNED],
+            include_headers=[name.encode() for name in SIGNED * 2],
         )
         return signature + mail
 

@@ -19,6 +19,7 @@ from services.intake import (
     idempotency,
     letterbox,
     regions,
+    textbox,
     webhook,
 )
 from services.intake.handlers import ROUTES
@@ -134,6 +135,7 @@ def add_routes(
         eventbrite_api=eventbrite_api,
     )
     app.add_routes(webhook.routes(pool, Box(config.secret_key), rates, taker))
+    app.add_routes(textbox.routes(pool, rates, config))
     app.add_routes(letterbox.routes(taker, rates, config))
     app.add_routes(api.routes(pool, planner, rates, defaults))
     app.add_routes(api_meetings.routes(pool, planner, defaults))

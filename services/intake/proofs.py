@@ -48,3 +48,17 @@ async def let_go(conn: Connection, vendor: str, token: str) -> None:
     await conn.execute(
         "DELETE FROM proofs WHERE vendor = $1 AND fingerprint = $2 AND used_at IS NULL", vendor, fingerprint(token)
     )
+
+
+async def once(conn: Connection, vendor: str, token: str) -> bool:
+    """Say whether this is the first time, in the transaction in which it takes effect."""
+    first = await conn.fetchval(
+        """
+        INSERT INTO proofs (vendor, fingerprint, used_at) VALUES ($1, $2, clock_timestamp())
+            ON CONFLICT (vendor, fingerprint) DO NOTHING
+        RETURNING true
+        """,
+        vendor,
+        fingerprint(token),
+    )
+    return bool(first)

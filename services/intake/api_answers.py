@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, NaiveDatetime
 
 from services.intake.fields import ClockTime
-from shared.events import Act, Break, Channel, EventKind, FollowUpState, MeetingState, NudgeState, Weekday
+from shared.events import Act, Addressee, Break, Channel, EventKind, FollowUpState, MeetingState, NudgeState, Weekday
 
 
 class Answer(BaseModel):
@@ -38,6 +38,7 @@ class FollowUp(Answer):
     zone: str
     due_at: AwareDatetime
     nudge: Nudge | None
+    to: Annotated[Addressee, Field(description="Who gets it, when that is the contact; absent: the owner")] = "owner"
 
 
 class Named(Answer):

@@ -78,10 +78,13 @@ class Meetings:
     async def _as_it_will_be(self, conn: Connection, token: Token, amended: Amended) -> Mapping[str, Any]:
         before, after = amended.before, amended.after
         shown = await _shown(conn, after.id, token)
-        if not forecast.is_planned_anew(before, after):
+        is_planned_anew = forecast.is_planned_anew(before, after)
+        if not is_planned_anew and not forecast.is_addressed_anew(before, after):
             return {**shown, "follow_ups": [forecast.stood(one, after) for one in shown["follow_ups"]]}
         now = await db.now(conn)
         preview = self._planner.preview(after, amended.owner, now)
+        if not is_planned_anew:
+            return {**shown, "follow_ups": forecast.addressed(shown["follow_ups"], preview, after, now=now)}
         put_off = await timeline.put_off(conn, after.id)
         follow_ups = forecast.changed(shown["follow_ups"], preview, after, put_off=put_off)
         await timeline.expect_anew(conn, after.id, preview, now)

@@ -1,19 +1,23 @@
 """What is to come of a meeting that was changed, before the scheduler has told; pure."""
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 from shared.events import FollowUp, Meeting
 
 # Skipped for what the meeting was: when it changes, so may these.
-REVIVED: Final = ("past", "rescheduled", "cancelled", "no-show")
+REVIVED: Final = ("past", "rescheduled", "cancelled", "no-show", "no-consent")
 SHOWN: Final = ("id", "step", "occurrence", "playbook", "state", "reason", "local", "zone", "due_at")
 
 
 def shown(preview: Sequence[FollowUp]) -> list[dict[str, Any]]:
-    """Return what is going to follow in the API's shape."""
-    return [one.model_dump(include=set(SHOWN)) | {"nudge": None} for one in preview]
+    """Return what is going to follow in the API's shape; what goes to the contact says so."""
+    return [
+        one.model_dump(include=set(SHOWN)) | {"nudge": None} | ({"to": one.to} if one.to == "contact" else {})
+        for one in preview
+    ]
 
 
 def is_planned_anew(before: Meeting, after: Meeting) -> bool:
@@ -40,6 +44,29 @@ def changed(
             found.append(one | ({"state": "skipped", "reason": "rescheduled"} if one["state"] == "waiting" else {}))
     found += planned.values()
     return sorted((stood(one, after) for one in found), key=lambda one: (one["step"], one["occurrence"]))
+
+
+def is_addressed_anew(before: Meeting, after: Meeting) -> bool:
+    """Whether the contact may be written to, or must not, other than before."""
+    return (before.contact.consent, before.contact.email) != (after.contact.consent, after.contact.email)
+
+
+def addressed(
+    known: Sequence[dict[str, Any]], preview: Sequence[FollowUp], after: Meeting, *, now: datetime
+) -> list[dict[str, Any]]:
+    """Return the follow-ups as the contact's consent leaves them: what goes to them ends without, and what is still to
+    come of it waits again with it."""
+    planned = {one["id"]: one for one in shown(preview)}
+    may_be = bool(after.contact.consent and after.contact.email)
+    found = []
+    for one in known:
+        fresh = planned.get(one["id"], one)
+        if one.get("to") == "contact" and one["state"] == "waiting" and not may_be:
+            one = one | {"state": "skipped", "reason": "no-consent"}
+        elif one["reason"] == "no-consent" and may_be and fresh["state"] == "waiting" and one["due_at"] > now:
+            one = fresh | {"nudge": one["nudge"]}
+        found.append(stood(one, after))
+    return found
 
 
 def stood(one: dict[str, Any], meeting: Meeting) -> dict[str, Any]:

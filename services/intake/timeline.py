@@ -19,8 +19,8 @@ async def follow_ups(conn: Connection, meeting_ids: Sequence[UUID]) -> dict[UUID
     """Return each meeting's follow-ups in the API's shape, in the order of its plan; none for a meeting just logged."""
     rows = await conn.fetch(
         """
-        SELECT f.meeting, f.id, f.step, f.occurrence, f.playbook, f.state, f.reason, f.local, f.zone, f.due_at,
-               f.nudge, n.state AS nudge_state, n.reason AS nudge_reason, n.changed_at AS nudge_at
+        SELECT f.meeting, f.id, f.step, f.occurrence, f.playbook, f.addressee, f.state, f.reason, f.local,
+               f.zone, f.due_at, f.nudge, n.state AS nudge_state, n.reason AS nudge_reason, n.changed_at AS nudge_at
           FROM follow_ups f
           LEFT JOIN nudges n ON n.id = f.nudge
          WHERE f.meeting = ANY ($1::uuid[])
@@ -38,7 +38,8 @@ async def follow_ups(conn: Connection, meeting_ids: Sequence[UUID]) -> dict[UUID
             "at": row["nudge_at"],
         }
         shown = ("id", "step", "occurrence", "playbook", "state", "reason", "local", "zone", "due_at")
-        found[row["meeting"]].append({key: row[key] for key in shown} | {"nudge": nudge})
+        to = {"to": "contact"} if row["addressee"] == "contact" else {}
+        found[row["meeting"]].append({key: row[key] for key in shown} | {"nudge": nudge} | to)
     return found
 
 
@@ -117,18 +118,18 @@ async def keep_follow_ups(conn: Connection, changes: Sequence[FollowUpData]) -> 
     await conn.execute(
         """
         INSERT INTO follow_ups AS f (id, revision, person, connection, meeting, step, occurrence, playbook,
-                                     state, reason, local, zone, due_at, nudge, changed_at)
+                                     state, reason, local, zone, due_at, nudge, changed_at, addressee)
         SELECT DISTINCT ON (id) *
           FROM unnest($1::uuid[], $2::int[], $3::uuid[], $4::uuid[], $5::uuid[], $6::int[], $7::int[], $8::text[],
                       $9::text[], $10::text[], $11::timestamp[], $12::text[], $13::timestamptz[], $14::uuid[],
-                      $15::timestamptz[])
+                      $15::timestamptz[], $16::text[])
             AS new (id, revision, person, connection, meeting, step, occurrence, playbook,
-                    state, reason, local, zone, due_at, nudge, changed_at)
+                    state, reason, local, zone, due_at, nudge, changed_at, addressee)
          ORDER BY id, revision DESC
             ON CONFLICT (id) DO UPDATE
            SET revision = excluded.revision, state = excluded.state, reason = excluded.reason, local = excluded.local,
                zone = excluded.zone, due_at = excluded.due_at, nudge = excluded.nudge, playbook = excluded.playbook,
-               changed_at = excluded.changed_at
+               changed_at = excluded.changed_at, addressee = excluded.addressee
          WHERE f.revision < excluded.revision
         """,
         [row.id for row in rows],
@@ -146,6 +147,7 @@ async def keep_follow_ups(conn: Connection, changes: Sequence[FollowUpData]) -> 
         [row.due_at for row in rows],
         [row.nudge for row in rows],
         [change.at for change in changes],
+        [row.to for row in rows],
     )
     await _happened(
         conn, [(row.id, row.revision, row.state, row.reason, c.at) for row, c in zip(rows, changes, strict=True)]

@@ -30,9 +30,12 @@ SERVICES: Final = ("intake", "scheduler", "notifier")
 STEPS: Final = 3  # of the plan `quick`
 
 
-def plan(*steps: tuple[str, str]) -> str:
-    """A plan that writes at whatever hour: playbooks, and how long after the meeting."""
-    parts = [f'[[steps]]\nafter = "{after}"\nplaybook = "{playbook}"\n' for after, playbook in steps]
+def plan(*steps: tuple[str, str] | tuple[str, str, str]) -> str:
+    """A plan that writes at whatever hour: how long after the meeting, playbooks, and to whom if not the owner."""
+    parts = [
+        f'[[steps]]\nafter = "{after}"\nplaybook = "{playbook}"\n' + "".join(f'to = "{one}"\n' for one in to)
+        for after, playbook, *to in steps
+    ]
     return "\n".join(['title = "For tests"\nignore_quiet_hours = true\n', *parts])
 
 
@@ -40,6 +43,10 @@ PLANS: Final = {
     # As the shipped `demo`, in a hurry.
     "quick": plan(("0 seconds", "say-hello"), ("2 seconds", "keep-promise"), ("4 seconds", "check-in")),
     # Long enough between its two nudges for the first to be sent, recorded and known everywhere.
+    # To the owner, then to the contact, if they agreed to it.
+    "both": plan(
+        ("0 seconds", "say-hello"), ("1 second", "share-resource", "contact"), ("8 seconds", "check-in", "contact")
+    ),
     "pausing": plan(("0 seconds", "say-hello"), ("6 seconds", "check-in")),
 }
 SETTLED: Final = """

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from services.scheduler import addressee, keeping, life, meetings, planning, standing, store, touching
 from services.scheduler import follow_up as kept
+from services.scheduler.clocks import clock_of
 from services.scheduler.follow_up import FollowUp
-from services.scheduler.plan import clock_of
 from services.scheduler.planning import Stop
 from shared.db import Connection
 from shared.events import ActedData, AddressRestored, AddressSuppressed, FollowUpActed, Person, TouchData

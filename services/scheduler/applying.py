@@ -6,8 +6,9 @@ from datetime import datetime
 from uuid import UUID
 
 from services.scheduler import keeping, life, meetings, planning, standing, store, wall_time
+from services.scheduler.clocks import clock_of
 from services.scheduler.follow_up import FollowUp
-from services.scheduler.plan import PlannedFollowUp, Since, clock_of, schedule
+from services.scheduler.plan import PlannedFollowUp, Since, schedule
 from services.scheduler.plan_file import Plan
 from services.scheduler.wall_clock import Clock
 from shared.db import Connection

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from services.scheduler import keeping, planning, standing, store
 from services.scheduler import prompt as prompts
-from services.scheduler.plan import clock_of
+from services.scheduler.clocks import clock_of
 from shared.db import Connection
 from shared.events import PromptWanted
 

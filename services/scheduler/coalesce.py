@@ -9,6 +9,7 @@ from uuid import UUID
 
 from services.scheduler import follow_up as kept
 from services.scheduler.branch import StepBefore, is_taken
+from services.scheduler.clocks import clock_of
 from services.scheduler.follow_up import FollowUp
 from services.scheduler.limit import over
 from services.scheduler.prompt import Prompt
@@ -79,8 +80,7 @@ def fire(
 
     A contact is told of nothing that was missed: that is for each owner's own next nudge.
     """
-    clocks = {one.person_id: known.owners[one.person_id].clock if known.owners else clock for one in due}
-    is_wanted = {owner: its_clock.wants(now) for owner, its_clock in clocks.items()}
+    clocks = {one.id: _clock(one, person, clock, known) for one in due}
     changed: dict[UUID, FollowUp] = _branched(due, known.steps_before, clocks, now)
     expired = [kept.ended(one, "expired") for one in _left(due, changed) if one.due_at + too_late_after < now]
     changed |= {one.id: one for one in expired}
@@ -89,10 +89,10 @@ def fire(
     due = _heirs(due, [*expired, *older])
     for one in _left(due, changed):
         channel = one.channel_for(person)
-        its_clock = clocks[one.person_id]
+        its_clock = clocks[one.id]
         if kept.address(person, channel) is None:
             changed[one.id] = kept.ended(one, "skipped", "suppressed")
-        elif not one.is_elapsed and not is_wanted[one.person_id]:
+        elif not one.is_elapsed and not its_clock.wants(now):
             changed[one.id] = kept.put_soon(one, its_clock, now)
         elif one.heeds_quiet and its_clock.is_quiet(now):
             changed[one.id] = kept.held(one, now, its_clock)
@@ -107,9 +107,7 @@ def fire(
     to_tell = [] if known.owners else [*untold, *expired]
     for channel, candidates in sorted(by_channel.items()):
         full = over(candidates, person.daily_limit, known.meetings, known.touched_at)
-        changed |= {
-            one.id: kept.rolled(one, clocks[one.person_id], now) for one in candidates if one.connection_id in full
-        }
+        changed |= {one.id: kept.rolled(one, clocks[one.id], now) for one in candidates if one.connection_id in full}
         carried = _left(candidates, changed)
         missed = to_tell if not nudges else []  # said once, whatever the channel
         nudge = _nudge(person, clocks, channel, carried, missed, known, too_late_after=too_late_after)
@@ -126,6 +124,14 @@ def fire(
     )
 
 
+def _clock(one: FollowUp, person: Person, clock: Clock, known: Known) -> Clock:
+    """A contact's follow-up goes by its owner's clock, a person's by their own, as the channel wants it."""
+    if known.owners:
+        return known.owners[one.person_id].clock
+    channel = one.channel_for(person)
+    return clock if channel == person.channel else clock_of(person, channel)
+
+
 def _left(due: Sequence[FollowUp], changed: Collection[UUID]) -> list[FollowUp]:
     return [one for one in due if one.id not in changed]
 
@@ -139,7 +145,7 @@ def _branched(
         if one.on_outcome is not None and one.id in steps_before:
             taken = is_taken(one.on_outcome, steps_before[one.id])
             if taken is None:
-                found[one.id] = kept.put_to_another_day(one, clocks[one.person_id], now)
+                found[one.id] = kept.put_to_another_day(one, clocks[one.id], now)
             elif not taken:
                 found[one.id] = kept.ended(one, "skipped", "superseded")
     return found
@@ -181,8 +187,8 @@ def _nudge(
     due_at = carried[0].due_at
     until = carried[-1].due_at + too_late_after
     quiet: list[Window] = []
-    for owner in sorted({one.person_id for one in carried if one.heeds_quiet}):
-        quiet += clocks[owner].closed(due_at, until, on_any_day=True)
+    for its_clock in {id(clocks[one.id]): clocks[one.id] for one in carried if one.heeds_quiet}.values():
+        quiet += its_clock.closed(due_at, until, on_any_day=True)
     meetings = known.meetings
     return NudgeData(
         nudge=new_id(),

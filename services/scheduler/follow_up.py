@@ -96,7 +96,7 @@ class FollowUp:
 
 def address(person: Person, channel: Channel) -> str | None:
     """Return where this channel writes to the person; None when they never said."""
-    return person.email if channel == "email" else person.phone
+    return person.address_on(channel)
 
 
 def ended(follow_up: FollowUp, state: FollowUpState, reason: str | None = None) -> FollowUp:

@@ -12,8 +12,9 @@ from uuid import UUID
 
 from services.scheduler import addressee, continuing, planning
 from services.scheduler import follow_up as kept
+from services.scheduler.clocks import clock_of
 from services.scheduler.follow_up import FollowUp
-from services.scheduler.plan import PlannedFollowUp, Since, clock_of, follow_ups
+from services.scheduler.plan import PlannedFollowUp, Since, follow_ups
 from services.scheduler.plan_file import Plan
 from services.scheduler.planning import Standing, Stop
 from services.scheduler.wall_clock import Clock

@@ -5,8 +5,9 @@ from datetime import datetime
 from uuid import UUID
 
 from services.scheduler import keeping, life, planning, standing, store
+from services.scheduler.clocks import clock_of
 from services.scheduler.follow_up import FollowUp
-from services.scheduler.plan import Plans, clock_of
+from services.scheduler.plan import Plans
 from shared.db import Connection
 from shared.events import Meeting, MeetingChanged, MeetingLogged, Person
 

@@ -3,25 +3,23 @@
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, time, timedelta
-from functools import lru_cache
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, Literal
 from uuid import UUID, uuid5
 
-from services.scheduler import addressee, plan_file, school_days, wall_time, zones
+from services.scheduler import addressee, plan_file, wall_time
+from services.scheduler.clocks import clock_of
 from services.scheduler.follow_up import Outcome
 from services.scheduler.plan_file import Plan, PlanError, Playbook, Step
-from services.scheduler.school_days import NoSuchDay, Region, SchoolDays
 from services.scheduler.wall_clock import Clock
 from services.scheduler.wall_time import Moment, Target
-from shared.events import Addressee, Break, Channel, FollowUp, Meeting, Person, Weekday
+from shared.events import Addressee, Channel, FollowUp, Meeting, Person
 
 NAME: Final = r"[A-Za-z0-9][A-Za-z0-9_-]{0,59}"
 SHIPPED: Final = Path(__file__).parent / "plans"
 # A form takes a moment to reach us: what a plan wants "10 seconds" after the meeting is not late for that.
 ON_THE_WAY: Final = timedelta(minutes=1)
-CLOCKS_KEPT: Final = 256
 
 Planned = Literal["waiting", "skipped"]
 
@@ -141,57 +139,6 @@ def schedule(
             for occurrence, target in _targets(step, clock, met_at=met_at, goal_at=goal_at, since=since)
         ]
     )
-
-
-def clock_of(person: Person) -> Clock:
-    """Return a person's wall clock and wishes; raises `NoSuchTime` when their zone is none.
-
-    A region nobody knows (any more) has no holidays: their follow-ups matter more than its. Who wants the same shares a
-    clock, and what was reckoned on it: the people of a school mostly do.
-    """
-    return _clock(
-        person.time_zone,
-        person.send_at,
-        person.quiet_from,
-        person.quiet_to,
-        person.paused_until,
-        person.days,
-        person.holidays,
-        tuple([(off.first, off.last) for off in person.breaks]),
-    )
-
-
-@lru_cache(maxsize=CLOCKS_KEPT)
-def _clock(
-    time_zone: str,
-    send_at: time,
-    quiet_from: time,
-    quiet_to: time,
-    paused_until: date | None,
-    days: tuple[Weekday, ...],
-    holidays: str | None,
-    breaks: tuple[tuple[date, date], ...],
-) -> Clock:
-    return Clock(
-        zone=zones.zone(time_zone),
-        send_at=send_at,
-        quiet_from=quiet_from,
-        quiet_to=quiet_to,
-        paused_until=paused_until,
-        school_days=SchoolDays(
-            days=days,
-            holidays=_region(holidays),
-            breaks=tuple([Break(first=first, last=last) for first, last in breaks]),
-            or_never=True,
-        ),
-    )
-
-
-def _region(name: str | None) -> Region | None:
-    try:
-        return school_days.region(name) if name else None
-    except NoSuchDay:
-        return None
 
 
 def fact(planned: PlannedFollowUp, meeting: Meeting, person: UUID) -> FollowUp:

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Final
 
 from services.scheduler import wall_time
-from services.scheduler.plan import PlannedFollowUp, clock_of
+from services.scheduler.clocks import clock_of
+from services.scheduler.plan import PlannedFollowUp
 from services.scheduler.plan_file import Playbook
 from shared.events import Contact, Meeting, Person, PromptData
 

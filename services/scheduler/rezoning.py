@@ -10,7 +10,7 @@ import structlog
 
 from services.scheduler import follow_up as kept
 from services.scheduler import keeping, life, store, store_calendars, store_zones
-from services.scheduler.plan import clock_of
+from services.scheduler.clocks import clock_of
 from shared import db
 from shared.db import Connection, Pool
 

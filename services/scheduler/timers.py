@@ -9,9 +9,9 @@ from uuid import UUID
 import structlog
 
 from services.scheduler import coalesce, standing, store, store_contacts, store_due, store_held
+from services.scheduler.clocks import clock_of
 from services.scheduler.coalesce import Fired, Known, Owner
 from services.scheduler.keeping import LONGEST_SLEEP, told
-from services.scheduler.plan import clock_of
 from services.scheduler.store_due import EVER, Due
 from services.scheduler.store_held import LATE
 from shared import db, metrics, outbox

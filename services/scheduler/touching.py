@@ -5,8 +5,8 @@ from datetime import datetime
 from uuid import UUID
 
 from services.scheduler import keeping, life, standing, store
+from services.scheduler.clocks import clock_of
 from services.scheduler.follow_up import FollowUp
-from services.scheduler.plan import clock_of
 from shared.db import Connection
 from shared.events import ConnectionTouched, TouchData
 

@@ -24,6 +24,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 DAY: Final = timedelta(days=1)
+TEXTS_FROM, TEXTS_UNTIL = time(8), time(20)
 MOST_KEPT: Final = 1000
 
 
@@ -53,6 +54,7 @@ class Clock:
     quiet_to: time = time(7, 0)  # equal to quiet_from: no quiet hours
     school_days: SchoolDays = field(default_factory=SchoolDays)
     paused_until: date | None = None  # nothing before this day: what falls due earlier comes then
+    texting: tuple[ZoneInfo, ...] = ()  # for texts: the zones in each of which it must be a time to text somebody
     # Reckoned once: a stack of meetings of one day, and a whole school's people, want the same few days.
     placed: dict[tuple[Target, bool], Moment] = field(default_factory=dict, init=False, repr=False, compare=False)
     _wanted: dict[date, date] = field(default_factory=dict, init=False, repr=False, compare=False)
@@ -62,10 +64,12 @@ class Clock:
 
     def is_quiet(self, instant: datetime) -> bool:
         """Whether the wall clock shows quiet hours at this instant; their last moment is not one of them."""
-        return self.is_quiet_at(instant.astimezone(self.zone).time())
+        if self.is_quiet_at(instant.astimezone(self.zone).time()):
+            return True
+        return any(not TEXTS_FROM <= instant.astimezone(zone).time() < TEXTS_UNTIL for zone in self.texting)
 
     def is_quiet_at(self, local_time: time) -> bool:
-        """Whether this time of day is in quiet hours."""
+        """Whether this time of day is in the quiet hours that the person wants."""
         is_after, is_before = local_time >= self.quiet_from, local_time < self.quiet_to
         return (is_after and is_before) if self.quiet_from <= self.quiet_to else (is_after or is_before)
 
@@ -148,14 +152,16 @@ class Clock:
         midnight = datetime.combine(day, time(0), tzinfo=self.zone)
         begins = midnight.astimezone(UTC)
         ends = self.resolve(day + DAY, time(0))
-        if ends - begins == DAY and self._offset(begins) == midnight.utcoffset():
+        if not self.texting and ends - begins == DAY and self._offset(begins) == midnight.utcoffset():
             is_wanted = self.wants_day(day)
             edges = sorted({time(0), self.quiet_from, self.quiet_to})
             return tuple([Turn(self.resolve(day, edge), self.is_quiet_at(edge), is_wanted) for edge in edges])
         # The clock changes, and itself may jump out of, or into, quiet hours and days.
         found = {begins, *([] if begins == ends else [self._clock_change(begins, ends)])}
-        for on, edge, fold in product((day - DAY, day, day + DAY), (time(0), self.quiet_from, self.quiet_to), (0, 1)):
-            at = datetime.combine(on, edge.replace(fold=fold), tzinfo=self.zone).astimezone(UTC)
+        in_zones = [(edge, self.zone) for edge in (time(0), self.quiet_from, self.quiet_to)]
+        in_zones += [(edge, zone) for zone in self.texting for edge in (TEXTS_FROM, TEXTS_UNTIL)]
+        for on, (edge, zone), fold in product((day - DAY, day, day + DAY), in_zones, (0, 1)):
+            at = datetime.combine(on, edge.replace(fold=fold), tzinfo=zone).astimezone(UTC)
             if begins <= at < ends:
                 found.add(at)
         return tuple([Turn(at, self.is_quiet(at), self.wants(at)) for at in sorted(found) if at < ends])

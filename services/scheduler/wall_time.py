@@ -82,7 +82,7 @@ def _place(target: Target, clock: Clock, *, heeds_quiet: bool) -> Moment:
         day = clock.next_wanted(day)
         due_at = clock.resolve(day, local_time)
         local = due_at.astimezone(clock.zone)
-        if heeds_quiet and clock.is_quiet_at(local.time()):
+        if heeds_quiet and (clock.texting or clock.is_quiet_at(local.time())):
             due_at = clock.held(due_at)
             local = due_at.astimezone(clock.zone)
         if local.date() != day and not clock.wants_day(local.date()):

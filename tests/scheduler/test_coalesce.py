@@ -7,9 +7,9 @@ from uuid import UUID, uuid4
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.scheduler.clocks import clock_of
 from services.scheduler.coalesce import Fired, Known, fire
 from services.scheduler.follow_up import FollowUp
-from services.scheduler.plan import clock_of
 from shared.events import Break, Channel, Meeting, Person
 from tests.factories import at, meeting, person
 

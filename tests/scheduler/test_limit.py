@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.scheduler.clocks import clock_of
 from services.scheduler.coalesce import Known, fire
 from services.scheduler.follow_up import FollowUp
-from services.scheduler.plan import clock_of
 from shared.db import Pool
 from shared.events import Meeting, new_id
 from tests.factories import at, meeting, meeting_logged, person, touched

@@ -14,9 +14,10 @@ from asyncpg.pgproto import pgproto as driver
 
 from services.scheduler import coalesce, life, planning
 from services.scheduler.branch import StepBefore, step_before
+from services.scheduler.clocks import clock_of
 from services.scheduler.coalesce import Known
 from services.scheduler.follow_up import FollowUp
-from services.scheduler.plan import Plans, clock_of
+from services.scheduler.plan import Plans
 from services.scheduler.planning import Standing, Stop
 from shared.events import ActedData, Meeting, NudgeData, Person, TouchData
 from tests.simulation.record import Cause, Record, Stopped

@@ -51,6 +51,7 @@ class Wall:
         self.send_minute = person.send_at.hour * 60 + person.send_at.minute
         self._from = person.quiet_from.hour * 60 + person.quiet_from.minute
         self._to = person.quiet_to.hour * 60 + person.quiet_to.minute
+        self._is_texted = person.channel == "sms"
         self._weekdays = {NAMES.index(day) for day in person.days}
         self._off = _off(person.breaks)
         self._holidays = _holidays(person.holidays) if person.holidays else frozenset()
@@ -64,7 +65,9 @@ class Wall:
         return local.date(), local.hour * 60 + local.minute
 
     def is_quiet(self, minute: int) -> bool:
-        """Whether this minute of the day is one of their quiet hours."""
+        """Whether this minute of the day is one of their quiet hours, or of those at which nobody may be texted."""
+        if self._is_texted and not 8 * 60 <= minute < 20 * 60:
+            return True
         if self._from == self._to:
             return False
         since = (minute - self._from) % 1440

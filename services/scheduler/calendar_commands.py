@@ -10,11 +10,11 @@ import typer
 
 from services.scheduler import ical, store_calendars
 from services.scheduler.calendars import READ_EVERY
-from services.scheduler.fetching import LARGEST, Forbidden, allowed, fetch
 from services.scheduler.ical import NotACalendar
 from shared import db
 from shared.command import Failed, Refused, connection, show, show_json
 from shared.db import Connection
+from shared.fetching import LARGEST, Forbidden, allowed, fetch
 from shared.retry import TryAgain
 
 T = TypeVar("T")

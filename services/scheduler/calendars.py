@@ -8,11 +8,11 @@ from typing import Final
 
 import structlog
 
-from services.scheduler import fetching, ical, store_calendars
-from services.scheduler.fetching import Forbidden
+from services.scheduler import ical, store_calendars
 from services.scheduler.ical import NotACalendar
-from shared import db
+from shared import db, fetching
 from shared.db import Pool
+from shared.fetching import Forbidden
 from shared.retry import TryAgain
 
 log = structlog.get_logger()

@@ -12,12 +12,13 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from services import cli
-from services.scheduler import fetching, ical
+from services.scheduler import ical
 from services.scheduler.calendars import Calendars
-from services.scheduler.fetching import Forbidden
 from services.scheduler.ical import NotACalendar
 from services.scheduler.rezoning import Rezoning
+from shared import fetching
 from shared.db import Pool
+from shared.fetching import Forbidden
 from shared.retry import TryAgain
 from tests.factories import acted, meeting_logged, person
 from tests.scheduler.drive import ANY_TIME, assert_told, fire, make_due, receive, rows

@@ -1,7 +1,7 @@
-"""Fetching a calendar somebody named, without being made to look inside our own network.
+"""Fetching what somebody else named, without being made to look inside our own network.
 
 https alone and on its own port, no user in the address, every address of the name public and the connection made to one
-of those that were looked at, no redirects, an answer within seconds and not larger than a calendar is.
+of those that were looked at, no redirects, an answer within seconds and not larger than it may be.
 """
 
 import asyncio

@@ -3,6 +3,7 @@
 import re
 from base64 import b64decode
 from datetime import timedelta
+from difflib import get_close_matches
 from email import policy
 from typing import Annotated, Final
 from urllib.parse import urlsplit
@@ -117,13 +118,20 @@ def _topics(value: object) -> object:
 
 def _zone(value: str) -> str:
     # A name in a fixed set, not one that can be opened: "America" is a folder, and "localtime" is anything.
-    if value in available_timezones() - {"Factory", "localtime", "posixrules"}:
+    names = available_timezones() - {"Factory", "localtime", "posixrules"}
+    if value in names:
         return value
     from icalendar.timezone.windows_to_olson import WINDOWS_TO_OLSON  # 50 ms, which hardly anybody needs
 
-    if value not in WINDOWS_TO_OLSON:
-        raise ValueError("must be a time zone such as Europe/Berlin or America/New_York")
-    return WINDOWS_TO_OLSON[value]
+    known = {name.casefold(): iana for name, iana in WINDOWS_TO_OLSON.items()} | {
+        name.casefold(): name for name in names
+    }
+    folded = value.strip().casefold()
+    if folded not in known:
+        near = get_close_matches(folded[:60], known, n=1)
+        meant = f"; is {known[near[0]]} meant?" if near else ""
+        raise ValueError(f"must be a time zone such as Europe/Berlin or America/New_York{meant}")
+    return known[folded]
 
 
 def _country(value: str) -> str:

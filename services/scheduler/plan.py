@@ -11,7 +11,8 @@ from uuid import UUID, uuid5
 from services.scheduler import addressee, plan_file, wall_time
 from services.scheduler.clocks import clock_of
 from services.scheduler.follow_up import Outcome
-from services.scheduler.plan_file import Plan, PlanError, Playbook, Step
+from services.scheduler.plan_file import Plan, PlanError, Step
+from services.scheduler.plan_words import Playbook, meant
 from services.scheduler.wall_clock import Clock
 from services.scheduler.wall_time import Moment, Target
 from shared.events import Addressee, Channel, FollowUp, Meeting, Person
@@ -82,7 +83,9 @@ class Plans:
     def get(self, name: str) -> Plan:
         """Return the plan of this name; raises `PlanError` when there is none."""
         if name not in self._plans:
-            raise PlanError([f"there is no plan {name[:60]!r}; there are {', '.join(self.names)}"])
+            raise PlanError(
+                [f"there is no plan {name[:60]!r}{meant(name, self.names)}; there are {', '.join(self.names)}"]
+            )
         return self._plans[name]
 
     def preview(self, meeting: Meeting, owner: Person, now: datetime) -> list[FollowUp]:

@@ -10,7 +10,7 @@ from typing import Final
 from services.scheduler import wall_time
 from services.scheduler.clocks import clock_of
 from services.scheduler.plan import PlannedFollowUp
-from services.scheduler.plan_file import Playbook
+from services.scheduler.plan_words import Playbook
 from shared.events import Contact, Meeting, Person, PromptData
 
 PLAYBOOK: Final[Playbook] = "who-did-you-meet"

@@ -46,19 +46,22 @@ class Region:
 
 @lru_cache(maxsize=256)
 def region(name: str) -> Region:
-    """Return the region of this name, such as `US` or `US-MA`; raises `NoSuchDay` in words when there is none.
+    """Return the region of this name, such as `US` or `US-MA`, in any case; raises `NoSuchDay` in words when there is
+    none.
 
     The first one costs half a second: the library reads its tables.
     """
-    country, _, part = name.partition("-")
+    country, dash, part = name.strip().partition("-")
+    country = country.upper()
     if country not in REGIONS:
-        near = difflib.get_close_matches(country.upper(), REGIONS, n=1)
+        near = difflib.get_close_matches(country[:40], REGIONS, n=1)
         raise NoSuchDay(f"{name[:40]!r} is no region such as US or US-MA{f'; is {near[0]} meant?' if near else ''}")
-    if part not in REGIONS[country] and (part or name != country):
+    known = next((one for one in REGIONS[country] if one.upper() == part.upper()), None)
+    if dash and known is None:
         parts = ", ".join(REGIONS[country][:60])
         raise NoSuchDay(f"{name[:40]!r} is no region: {country} has {parts or 'no parts'}")
-    days = holidays.country_holidays(country, subdiv=part or None)
-    return Region(name, days.start_year, days.end_year, days)
+    days = holidays.country_holidays(country, subdiv=known)
+    return Region(f"{country}-{known}" if known else country, days.start_year, days.end_year, days)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -107,16 +107,16 @@ async def test_a_branch_not_taken_does_not_push_aside_what_is_due_beside_it(
     [
         (
             '[[steps]]\nafter = "1 day"\nplaybook = "ask"\non = "done"\n',
-            "step 1 (line 1): `on` is about the step before",
+            "step 1 (line 4): `on` is about the step before",
         ),
         (
             '[[steps]]\nevery = "1 day"\ntimes = 2\nplaybook = "ask"\n'
             '[[steps]]\nafter = "9 days"\nplaybook = "ask"\non = "done"\n',
-            "step 2 (line 5): `on` is about the step before, and one with `every` has no single outcome",
+            "step 2 (line 8): `on` is about the step before, and one with `every` has no single outcome",
         ),
         (
             f'{ASK}{ASK}on = "silence"\n',
-            "step 2 (line 4): `on` must be one of replied, done, silent, not 'silence' (is 'silent' meant?)",
+            "step 2 (line 7): `on` must be one of replied, done, silent, not 'silence' (is 'silent' meant?)",
         ),
     ],
 )

@@ -104,6 +104,13 @@ def test_wrong_input_is_refused_in_one_line_that_names_it(capsys: Capture, optio
     assert expected in refused(capsys, "preview", "--plan", "default", *options)
 
 
+@pytest.mark.parametrize("name", ["us-ma", "US-ma", " US-MA "])
+def test_a_region_is_taken_in_any_case_as_the_api_takes_it(capsys: Capture, name: str) -> None:
+    options = ("--plan", "default", "--met-at", "2026-04-18", "--zone", "America/New_York")
+    assert preview(capsys, *options, "--holidays", name) == preview(capsys, *options, "--holidays", "US-MA")
+    assert preview(capsys, *options, "--holidays", name) != preview(capsys, *options)
+
+
 @pytest.mark.parametrize("name", ["america/new_york", "eastern standard time", " EASTERN STANDARD TIME "])
 def test_a_zone_is_taken_in_any_case_as_the_api_takes_it(capsys: Capture, name: str) -> None:
     assert preview(capsys, "--plan", "default", "--zone", name)[0]["zone"] == "America/New_York"
@@ -111,6 +118,9 @@ def test_a_zone_is_taken_in_any_case_as_the_api_takes_it(capsys: Capture, name: 
 
 def test_a_plan_must_be_named_and_be_there(capsys: Capture, tmp_path: Path) -> None:
     assert "--plan or --file" in refused(capsys, "preview")
+    assert "--plan: there is no plan 'confrence' (is 'conference' meant?); there are chat, " in refused(
+        capsys, "preview", "--plan", "confrence"
+    )
     assert "--plan: there is no plan 'nope'; there are chat, conference, default, demo, edcamp, " in refused(
         capsys, "preview", "--plan", "nope"
     )
@@ -133,7 +143,7 @@ def test_check_names_every_mistake_of_every_file(capsys: Capture, tmp_path: Path
     assert main(["plan", "check", str(right), str(wrong)]) == 2
     written = capsys.readouterr()
     assert written.out == f"{right}: right, 1 step\n"
-    assert [line.split(": ")[2] for line in written.err.splitlines()] == ["step 1 (line 1)", "step 2 (line 4)"]
+    assert [line.split(": ")[2] for line in written.err.splitlines()] == ["step 1 (line 2)", "step 2 (line 4)"]
     assert main(["plan", "check", str(right), str(wrong), "--json"]) == 2
     assert [len(row["mistakes"]) for row in json.loads(capsys.readouterr().out)] == [0, 2]
 
@@ -145,12 +155,15 @@ def test_check_names_what_is_wrong_in_one_step_beside_what_is_wrong_in_another(c
         '[[steps]]\nafter = "1 day"\nbefore = "1 day"\nplaybook = "ask"\n[[steps]]\nafter = "soon"\nplaybook = "ask"\n'
     )
     assert main(["plan", "check", str(wrong)]) == 2
-    found = sorted(line.split(": ", 2)[2] for line in capsys.readouterr().err.splitlines())
-    assert [line.partition(" ")[0] for line in found] == ["`tittle`", "step", "step", "step", "step"]
-    assert "step 1 (line 2): `after`: '1 dya' is no offset" in found[1]
-    assert "step 1 (line 2): `playbook` must be one of" in found[2]
-    assert "step 2 (line 5): needs exactly one of" in found[3]
-    assert "step 3 (line 9): `after`: 'soon' is no offset" in found[4]
+    found = [line.split(": ", 2)[2] for line in capsys.readouterr().err.splitlines()]
+    assert len(found) == 5
+    assert found[0].startswith("line 1: `tittle` is not known here (is 'title' meant?)")
+    assert found[1].startswith("step 1 (line 3): `after`: '1 dya' is no offset")
+    assert found[1].endswith("; is '1 day' meant?")
+    assert found[2].startswith("step 1 (line 4): `playbook` must be one of")
+    assert found[2].endswith("(is 'ask' meant?)")
+    assert found[3].startswith("step 2 (line 7): needs exactly one of")
+    assert found[4].startswith("step 3 (line 10): `after`: 'soon' is no offset")
 
 
 @pytest.mark.parametrize(
@@ -158,7 +171,7 @@ def test_check_names_what_is_wrong_in_one_step_beside_what_is_wrong_in_another(c
     [
         ("title = " + "9" * 5000, "is not TOML: "),
         ("#" * 1024 * 1024 + "\n", "is larger than 1 MiB"),
-        ('[steps]\nafter = "1 day"\n', "`steps` is written [[steps]], once for each step"),
+        ('[steps]\nafter = "1 day"\n', "line 1: `steps` is written [[steps]], once for each step"),
     ],
     ids=["a number too long", "a large file", "one bracket"],
 )

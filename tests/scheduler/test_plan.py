@@ -1,11 +1,16 @@
 """Plans: what a file may say, and what a meeting becomes by it."""
 
 import json
+import re
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any, get_args
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.scheduler import plan_file, school_days, wishes, zones
 from services.scheduler.plan import PlannedFollowUp, Plans, follow_ups, schedule
@@ -90,40 +95,43 @@ playbook = "say-helo"
 at = "25:00"
 """,
     )
-    assert any(one.startswith("`color` is not known here: a plan has title, ") for one in found)
-    assert "step 1 (line 4): `playbook` is missing" in found
-    assert any(one.startswith("step 1 (line 4): `playbok` is not known here (is 'playbook' meant?)") for one in found)
-    assert any("step 2 (line 8): `playbook` must be one of say-hello, " in one for one in found)
-    assert any("(is 'say-hello' meant?)" in one for one in found)
-    assert "step 2 (line 8): `at` must be a time of day such as '08:00', not '25:00'" in found
-    assert any(one.startswith("step 2 (line 8): `after`: 'soon' is no offset such as") for one in found)
-    assert len(found) == 6
+    begins = (
+        "line 2: `color` is not known here: a plan has title, ",
+        "step 1 (line 4): `playbook` is missing",
+        "step 1 (line 6): `playbok` is not known here (is 'playbook' meant?)",
+        "step 2 (line 9): `after`: 'soon' is no offset such as",
+        "step 2 (line 10): `playbook` must be one of say-hello, ",
+        "step 2 (line 11): `at` must be a time of day such as '08:00', not '25:00'",
+    )
+    assert len(found) == len(begins)
+    assert all(map(str.startswith, found, begins)), found
+    assert found[4].endswith("(is 'say-hello' meant?)")
 
 
 @pytest.mark.parametrize(
-    ("step", "expected"),
+    ("step", "line", "expected"),
     [
-        ('after = "soon"', "`after`: 'soon' is no offset"),
-        ('after = "1 day"\nevery = "1 day"\ntimes = 2', "has after and every"),
-        ("", "has none"),
-        ('every = "1 month"', "`every` needs `times`"),
-        ('every = "0 days"\ntimes = 3', "must be more than nothing"),
-        ('every = "1 year"\ntimes = 400', "more than 100 years"),
-        ('every = "1 day"\ntimes = 0', "`times` input should be greater than or equal to 1, not 0"),
-        ('every = "1 day"\ntimes = "2"', "`times` input should be a valid integer"),
-        ('after = "1 day"\ntimes = 2', "`times` goes with `every`"),
-        ('after = "2 hours"\nat = "08:00"', "`at` goes with days"),
-        ('after = "1 day"\nto = "contact"\nchannel = "sms"', "`channel`: a contact is written to by email alone"),
-        ('after = "1 day"\nto = "everybody"', "`to` must be one of owner"),
-        ('after = "1 day"\nchannel = "fax"', "`channel` must be one of email, sms, apprise, not 'fax'"),
-        ("after = 1", "`after` input should be a valid string"),
-        ('after = "1 day"\nat = 1979-05-27T07:32:00', "must be a time of day"),
+        ('after = "soon"', 4, "`after`: 'soon' is no offset"),
+        ('after = "1 day"\nevery = "1 day"\ntimes = 2', 5, "has after and every"),
+        ("", 2, "has none"),
+        ('every = "1 month"', 4, "`every` needs `times`"),
+        ('every = "0 days"\ntimes = 3', 4, "must be more than nothing"),
+        ('every = "1 year"\ntimes = 400', 4, "more than 100 years"),
+        ('every = "1 day"\ntimes = 0', 5, "`times` input should be greater than or equal to 1, not 0"),
+        ('every = "1 day"\ntimes = "2"', 5, "`times` input should be a valid integer"),
+        ('after = "1 day"\ntimes = 2', 5, "`times` goes with `every`"),
+        ('after = "2 hours"\nat = "08:00"', 5, "`at` goes with days"),
+        ('after = "1 day"\nto = "contact"\nchannel = "sms"', 6, "`channel`: a contact is written to by email alone"),
+        ('after = "1 day"\nto = "everybody"', 5, "`to` must be one of owner"),
+        ('after = "1 day"\nchannel = "fax"', 5, "`channel` must be one of email, sms, apprise, not 'fax'"),
+        ("after = 1", 4, "`after` input should be a valid string"),
+        ('after = "1 day"\nat = 1979-05-27T07:32:00', 5, "must be a time of day"),
     ],
 )
-def test_a_step_that_makes_no_sense_is_refused(tmp_path: Path, step: str, expected: str) -> None:
-    found = mistakes(tmp_path, f'title = "T"\n[[steps]]\nplaybook = "ask"\n{step}\n')
-    assert found[0].startswith("step 1 (line 2): ")
-    assert expected in found[0]
+def test_a_step_that_makes_no_sense_is_refused(tmp_path: Path, step: str, line: int, expected: str) -> None:
+    [found] = mistakes(tmp_path, f'title = "T"\n[[steps]]\nplaybook = "ask"\n{step}\n')
+    assert found.startswith(f"step 1 (line {line}): ")
+    assert expected in found
 
 
 @pytest.mark.parametrize(
@@ -131,15 +139,49 @@ def test_a_step_that_makes_no_sense_is_refused(tmp_path: Path, step: str, expect
     [
         ("", "`steps` is missing"),
         ("steps = []", "`steps` needs at least one"),
-        ("steps = 3", "`steps` is written [[steps]], once for each step"),
+        ("steps = 3", "line 1: `steps` is written [[steps]], once for each step"),
         ("[[steps]", "is not TOML"),
         ('title = ""\n[[steps]]\nafter="1 day"\nplaybook="ask"', "`title`"),
         ('ignore_quiet_hours = "yes"\n[[steps]]\nafter="1 day"\nplaybook="ask"', "`ignore_quiet_hours`"),
-        ("steps = [1]", "step 1: "),
+        ("steps = [1]", "step 1 (line 1): "),
     ],
 )
 def test_a_file_that_is_no_plan_is_refused(tmp_path: Path, text: str, expected: str) -> None:
     assert expected in mistakes(tmp_path, text)[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('title = 7\n\nignore_quiet_hours = "y"\n', ["line 1: `title`", "line 3: `ignore_quiet_hours`", "`steps` is"]),
+        (
+            'steps = [\n  { after = "1 dya", playbook = "ask" },\n  { after = "1 day", playbok = "ask" },\n]\n',
+            ["step 1 (line 2): `after`", "step 2 (line 3): `playbook` is missing", "step 2 (line 3): `playbok`"],
+        ),
+        (
+            # Each of a step's mistakes, those of its parts beside those of the whole.
+            '[[steps]]\nafter = "1 hour"\nat = "08:00"\nchannel = "fax"\ntimes = 3\nplaybook = "ask"\non = "done"\n',
+            ["`at` goes", "`channel` must", "`times` goes", "`on` is about"],
+        ),
+        ('[[step]]\nafter = "1 day"\nplaybook = "ask"\n', ["`steps` is missing", "(is 'steps' meant?)"]),
+        ('[[steps]]\n' * 101, ["`steps` has 101: at most 100"]),
+        ('[[steps]]\nAfter = "1 day"\nplaybook = "Say_Hello"\n', ["needs", "(is 'after' meant?)", "'say-hello' meant"]),
+    ],
+)  # fmt: skip
+def test_every_mistake_is_named_where_it_stands(tmp_path: Path, text: str, expected: list[str]) -> None:
+    found = mistakes(tmp_path, text)
+    assert all(any(words in one for one in found) for words in expected), found
+    numbers = [int(n) for one in found for n in re.findall(r"line (\d+)", one)]
+    assert numbers == sorted(numbers)
+
+
+@given(st.text() | st.text(alphabet='[]steps="\n1 day{},', max_size=60))
+def test_no_file_does_anything_but_be_read_or_refused(text: str) -> None:
+    with NamedTemporaryFile(suffix=".toml") as file:
+        file.write(text.encode("utf-8", "replace"))
+        file.flush()
+        with suppress(PlanError):
+            plan_file.read(Path(file.name))
 
 
 def test_what_cannot_be_read_at_all_is_refused(tmp_path: Path) -> None:

@@ -147,9 +147,25 @@ def test_zones_of_the_package_are_known(monkeypatch: pytest.MonkeyPatch, value: 
     assert settings.read().time_zone == value
 
 
-def test_a_zone_of_windows_is_its_iana_zone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TIME_ZONE", "Eastern Standard Time")
-    assert settings.read().time_zone == "America/New_York"
+@pytest.mark.parametrize(
+    ("value", "zone"),
+    [
+        ("Eastern Standard Time", "America/New_York"),
+        ("eastern STANDARD time", "America/New_York"),
+        ("europe/BERLIN", "Europe/Berlin"),
+        ("us/eastern", "US/Eastern"),
+        (" utc ", "UTC"),
+    ],
+)
+def test_a_zone_is_known_in_any_case_and_of_windows_too(monkeypatch: pytest.MonkeyPatch, value: str, zone: str) -> None:
+    monkeypatch.setenv("TIME_ZONE", value)
+    assert settings.read().time_zone == zone
+
+
+def test_a_zone_that_is_almost_one_is_suggested(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIME_ZONE", "America/NewYork")
+    with pytest.raises(SettingsError, match="is America/New_York meant"):
+        settings.read()
 
 
 @pytest.mark.parametrize(

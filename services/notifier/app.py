@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from services.notifier import store, store_channels
+from services.notifier.asking import Asking
 from services.notifier.channels import CHANNELS, Channel
 from services.notifier.claim import Rules
 from services.notifier.delivery import Deliveries
@@ -22,6 +23,7 @@ from shared.web import application
 SERVICE: Final = "notifier"
 RELAY_LOOKS_EVERY_SECONDS: Final = 5.0  # also when nothing woke it
 RETRIES_LOOK_EVERY_SECONDS: Final = 5.0
+ASKS_EVERY_SECONDS: Final = 30.0
 CONNECTIONS: Final = 12  # a last look for each send under way, a step, a record, a batch of events, a check
 
 
@@ -53,6 +55,7 @@ async def run(
         sms_daily_cap=config.sms_daily_cap,
     )
     deliveries = Deliveries(pool, channels, rules, wake=due_wake)
+    asking = Asking(pool, channels)
     receive = receiver(pool, ROUTES, service=SERVICE)
 
     async def relay(stop: asyncio.Event) -> None:
@@ -66,6 +69,9 @@ async def run(
 
     async def consume() -> None:
         await bus.consume(SERVICE, [route.event.type for route in ROUTES], receive)
+
+    async def ask(stop: asyncio.Event) -> None:
+        await poll("notifier reports", asking.step, stop=stop, wake=asyncio.Event(), idle=ASKS_EVERY_SECONDS)
 
     async def retry(stop: asyncio.Event) -> None:
         await poll("notifier retries", receive.later, stop=stop, wake=asyncio.Event(), idle=RETRIES_LOOK_EVERY_SECONDS)
@@ -86,6 +92,7 @@ async def run(
                     ("retries", retry),
                     ("gauges", metrics.keep_fresh(lambda: _count(pool))),
                     ("consumer", until_stopped(consume)),
+                    ("reports", ask),
                     ("deliveries", deliveries.run),
                 ),
             ),

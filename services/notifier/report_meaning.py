@@ -1,10 +1,11 @@
 """What a report about a message that had been taken makes of its delivery, its address and the channel. Pure."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Literal, assert_never
 from uuid import UUID
 
+from services.notifier.channels import sms_codes
 from services.notifier.channels.receipt import Pause
 from shared.events import NudgeState, ReportData
 
@@ -42,7 +43,10 @@ class Reported:
     reason: str | None
     is_leased: bool
     tries: int
+    refusals: int
     sent_at: datetime | None
+    provider_id: str | None
+    too_late_after: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +59,27 @@ class Meaning:
     pause: Pause | None = None
     stop: bool = False
     alert: bool = False
+    retries: int = 0  # how often what did not arrive is worth another try
+    after: timedelta = timedelta()  # and how much later
+
+
+def text(report: ReportData) -> Meaning:
+    """Return what a report about a text says."""
+    if report.what == "delivered":
+        return Meaning(state="delivered")
+    if report.what not in {"failed", "bounced"}:
+        return mail(report)
+    said = sms_codes.judge(report.code)
+    return Meaning(
+        state="bounced",
+        reason=said.reason,
+        gone="now" if said.suppress else "again" if said.suppress_when_again else "never",
+        pause=said.pause,
+        stop=said.stop,
+        alert=said.alert,
+        retries=said.retries,
+        after=said.after or timedelta(),
+    )
 
 
 def mail(report: ReportData) -> Meaning:
@@ -84,6 +109,24 @@ def mail(report: ReportData) -> Meaning:
             )
         case _:
             assert_never(report.what)
+
+
+def is_about(report: ReportData, one: Reported, *, long_ago: timedelta) -> bool:
+    """Whether it says something of this very delivery, and of the last message of it."""
+    if report.provider_id is not None and one.provider_id is not None:
+        # While it waits to be tried again, what we know is the one that failed; of that nothing more is to be learnt.
+        return (report.provider_id == one.provider_id) != (one.state == "queued")
+    if report.nudge is not None or report.provider_id is not None:
+        return True
+    return one.sent_at is not None and one.sent_at >= report.at - long_ago  # an address alone may mean an older one
+
+
+def again_at(one: Reported, meaning: Meaning, now: datetime) -> datetime | None:
+    """Return when to try again what did not arrive; None: it is not worth it, or would be too late."""
+    if meaning.state != "bounced" or one.state != "sent" or one.refusals >= meaning.retries:
+        return None
+    at = now + meaning.after
+    return at if at <= one.too_late_after else None
 
 
 def next_state(one: Reported, meaning: Meaning) -> Literal["delivered", "bounced", "early"] | None:

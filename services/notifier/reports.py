@@ -12,7 +12,6 @@ from uuid import UUID
 import structlog
 
 from services.notifier import report_meaning, store_channels, store_reports, store_standing
-from services.notifier.channels import sms_codes
 from services.notifier.plain import one_line
 from services.notifier.report_meaning import EARLY, Meaning, Reported
 from services.notifier.store_standing import Suppression
@@ -32,6 +31,7 @@ async def apply(conn: Connection, reports: Sequence[ReportData], now: datetime) 
     subjects = await store_reports.subjects(conn, ordered)
     standing = await store_reports.lock(conn, {nudge for nudge in subjects if nudge})
     moved: dict[UUID, tuple[str, str | None]] = {}
+    again: dict[UUID, tuple[datetime, str | None]] = {}
     said: dict[UUID, str] = {}
     early: list[tuple[UUID, ReportData]] = []
     gone: list[tuple[Reported, ReportData, str]] = []
@@ -41,12 +41,16 @@ async def apply(conn: Connection, reports: Sequence[ReportData], now: datetime) 
             log.info("report.unknown", what=report.what, channel=report.channel)
             continue
         meaning = _meaning(report)
-        state = report_meaning.next_state(one, meaning) if _is_about(report, one) else None
+        is_about = report_meaning.is_about(report, one, long_ago=store_reports.ABOUT_THE_LAST)
+        state = report_meaning.next_state(one, meaning) if is_about else None
         log.info("delivery.reported", nudge=str(nudge), what=report.what, code=report.code, state=state)
         if state == EARLY:
             early.append((nudge, report))
             continue
-        if state is not None:
+        if state is not None and (at := report_meaning.again_at(one, meaning, now)):
+            again[nudge] = (at, meaning.reason)
+            standing[nudge] = replace(one, state="queued", reason=meaning.reason)
+        elif state is not None:
             reason = meaning.reason if state == "bounced" else None
             moved[nudge] = (state, reason)
             standing[nudge] = replace(one, state=state, reason=reason)
@@ -56,10 +60,11 @@ async def apply(conn: Connection, reports: Sequence[ReportData], now: datetime) 
         )
         if is_gone:
             gone.append((one, report, meaning.reason or "refused"))
-        await _trouble(conn, one.channel, meaning, now)
+        if is_about:
+            await _trouble(conn, one.channel, meaning, now)
     await store_reports.keep(conn, early)
     await store_reports.note(conn, said)
-    told = await store_reports.move(conn, moved, now)
+    told = await store_reports.move(conn, moved, now) + await store_reports.try_again(conn, again, now)
     for data in told:
         metrics.deliveries.labels(channel=data.channel, outcome=data.state).inc()
     await outbox.add(conn, [DeliveryChanged(time=now, subject=str(data.nudge), data=data) for data in told])
@@ -73,18 +78,7 @@ async def apply_kept(conn: Connection, nudges: Sequence[UUID], now: datetime) ->
 
 
 def _meaning(report: ReportData) -> Meaning:
-    if report.channel != "sms" or report.what not in {"bounced", "failed"}:
-        return report_meaning.mail(report)
-    code = sms_codes.judge(report.code)
-    gone: report_meaning.Gone = "now" if code.suppress else "again" if code.suppress_when_again else "never"
-    return Meaning(state="bounced", reason=code.reason, gone=gone, pause=code.pause, stop=code.stop, alert=code.alert)
-
-
-def _is_about(report: ReportData, one: Reported) -> bool:
-    """Whether it says something of this very delivery; one that names an address alone may mean an older one."""
-    if report.nudge is not None or report.provider_id is not None:
-        return True
-    return one.sent_at is not None and one.sent_at >= report.at - store_reports.ABOUT_THE_LAST
+    return report_meaning.text(report) if report.channel == "sms" else report_meaning.mail(report)
 
 
 async def _happened_before(conn: Connection, nudge: UUID, reason: str, now: datetime) -> bool:

@@ -44,7 +44,7 @@ async def lock(conn: Connection, nudges: Collection[UUID]) -> dict[UUID, Reporte
     rows = await conn.fetch(
         """
         SELECT nudge_id AS nudge, person, channel, address, state, reason, lease IS NOT NULL AS is_leased, tries,
-               sent_at
+               refusals, sent_at, provider_id, too_late_after
           FROM deliveries
          WHERE nudge_id = ANY ($1::uuid[])
          ORDER BY nudge_id
@@ -79,6 +79,60 @@ async def move(conn: Connection, moved: Mapping[UUID, tuple[str, str | None]], n
         now,
     )
     return [DeliveryData.model_validate({**row, "at": now}) for row in rows]
+
+
+async def try_again(
+    conn: Connection, again: Mapping[UUID, tuple[datetime, str | None]], now: datetime
+) -> list[DeliveryData]:
+    """Queue these once more for their moment, each for the reason why it did not arrive; return what is to be told."""
+    rows = await conn.fetch(
+        """
+        UPDATE deliveries d
+           SET state = 'queued',
+               reason = a.reason,
+               revision = d.revision + 1,
+               refusals = d.refusals + 1,
+               next_attempt_at = a.at,
+               ask_at = NULL,
+               sent_at = NULL,
+               ended_at = NULL
+          FROM unnest($1::uuid[], $2::timestamptz[], $3::text[]) AS a (nudge, at, reason)
+         WHERE d.nudge_id = a.nudge
+        RETURNING d.nudge_id AS nudge, d.revision, d.person, d.channel, d.state, d.reason,
+                  ARRAY(SELECT (f ->> 'id')::uuid FROM jsonb_array_elements(d.facts -> 'follow_ups') f) AS follow_ups
+        """,
+        list(again),
+        [at for at, _ in again.values()],
+        [reason for _, reason in again.values()],
+    )
+    return [DeliveryData.model_validate({**row, "at": now}) for row in rows]
+
+
+async def take_unreported(conn: Connection, channel: str, *, now: datetime, limit: int) -> list[tuple[UUID, str]]:
+    """Return what is to be asked about on this channel, by what its vendor calls it; the next time is later."""
+    rows = await conn.fetch(
+        """
+        WITH silent AS (
+            SELECT nudge_id, sent_at
+              FROM deliveries
+             WHERE state = 'sent' AND ask_at <= $2 AND channel = $1 AND provider_id IS NOT NULL
+             ORDER BY ask_at
+             LIMIT $3
+               FOR UPDATE SKIP LOCKED
+        )
+        UPDATE deliveries d
+           SET ask_at = CASE WHEN $2 < s.sent_at + interval '1 hour' THEN $2 + interval '1 hour'
+                             WHEN $2 < s.sent_at + interval '6 hours' THEN $2 + interval '6 hours'
+                             WHEN $2 < s.sent_at + interval '1 day' THEN $2 + interval '1 day' END
+          FROM silent s
+         WHERE d.nudge_id = s.nudge_id
+        RETURNING d.nudge_id, d.provider_id
+        """,
+        channel,
+        now,
+        limit,
+    )
+    return [(row["nudge_id"], row["provider_id"]) for row in rows]
 
 
 async def note(conn: Connection, said: Mapping[UUID, str]) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import orjson
@@ -17,13 +17,15 @@ from services.notifier.channels.http_client import Answer, Failed, HttpClient, H
 from services.notifier.channels.receipt import Receipt
 from shared.settings import SettingsError
 
+Over = Literal["delivered", "failed"]
+
 API: Final = "https://api.twilio.com"
 SENDER: Final = re.compile(r"\+[1-9]\d{6,14}|MG[0-9A-Za-z]+|\d{5,6}", re.ASCII)
 ASK_AFTER: Final = timedelta(minutes=10)  # when no report has come by then, none may come
 LOOK_AGAIN: Final = timedelta(minutes=5)
 PAGE: Final = 20
 PAGES: Final = 5
-OVER: Final = {
+OVER: Final[Mapping[str, Over]] = {
     **dict.fromkeys(("undelivered", "failed", "canceled"), "failed"),
     **dict.fromkeys(("delivered", "read", "received"), "delivered"),
 }
@@ -43,7 +45,7 @@ class Account:
 class Outcome:
     """What has become of a text."""
 
-    what: str  # delivered or failed
+    what: Over
     code: str | None
 
 

@@ -34,7 +34,7 @@ WORDS: Final = {
     "doctor": Word("services.doctor", "doctor", "say in sentences what is wrong with this installation"),
     "source": Word("services.intake.commands", "source", "the forms and tools that submit meetings"),
     "token": Word("services.intake.token_commands", "token", "who may use the API"),
-    "person": Word("services.intake.person_commands", "person", "how people want to be written to: show, set"),
+    "person": Word("services.people", "person", "how people want to be written to, and all that is kept of them"),
     "plan": Word("services.scheduler.commands", "plan", "the cadences: list, check, preview, apply"),
     "calendar": Word(
         "services.scheduler.calendar_commands", "calendar", "school breaks out of iCalendar files and feeds"

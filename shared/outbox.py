@@ -79,9 +79,13 @@ async def relay(pool: Pool, bus: Bus, *, limit: int = 500) -> int:
     return len(left)
 
 
-async def forget(conn: Connection, words: Sequence[str]) -> int:
-    """Let no event leave any more in which one of these words stands (ids, addresses, in any case); return how many."""
-    status: str = await conn.execute(f"DELETE FROM outbox WHERE {MENTIONS}", list(words))  # noqa: S608 - ours
+async def forget(conn: Connection, words: Sequence[str], *, but: Sequence[type[Event]] = ()) -> int:
+    """Let no event with one of these words, in any case, leave any more, but those of these kinds; return how many."""
+    status: str = await conn.execute(
+        f"DELETE FROM outbox WHERE type <> ALL ($2::text[]) AND {MENTIONS}",  # noqa: S608 - ours
+        list(words),
+        [kind.type for kind in but],
+    )
     return int(status.split()[-1])
 
 

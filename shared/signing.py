@@ -74,6 +74,21 @@ class Box:
             raise BadToken("it was sealed with another SECRET_KEY") from error
 
 
+class Fingerprints:
+    """Recognises texts that are not kept, such as the addresses of who was erased; keyed, so that nobody guesses them."""
+
+    def __init__(self, keys: Sequence[SecretStr], *, purpose: str) -> None:
+        self._keys = [_derived(key, purpose) for key in keys]
+
+    def of(self, text: str) -> str:
+        """Return what is kept in place of the text, made with the first key."""
+        return self.every(text)[0]
+
+    def every(self, text: str) -> list[str]:
+        """Return what may be kept in its place, one for each key; none when there is no key."""
+        return [hmac.digest(key, text.encode(), "sha256").hex() for key in self._keys]
+
+
 def fingerprint(text: str) -> str:
     """Return the SHA-256 of an unguessable text, in hex: what is stored in place of a path or an API token."""
     return hashlib.sha256(text.encode()).hexdigest()

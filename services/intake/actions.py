@@ -16,7 +16,7 @@ import structlog
 from aiohttp import web
 from pydantic import SecretStr
 
-from services.intake import act_page, acts, later
+from services.intake import act_page, acts, erasing, later
 from services.intake import leaving as leaving_us
 from services.intake.act_page import Notice
 from services.intake.acts import About, Situation
@@ -24,7 +24,7 @@ from services.intake.later import Unclear
 from shared import db, stops
 from shared.db import Connection, Pool
 from shared.links import ACTS_EXPIRE_AFTER, Leaving, Links
-from shared.signing import BadToken, Signer
+from shared.signing import BadToken, Fingerprints, Signer
 from shared.web import RETRY_AFTER_SECONDS, Handler, Pages, Problem, read_form
 
 log = structlog.get_logger()
@@ -61,6 +61,7 @@ class Actions:
         self._public_host = urlsplit(public_url).netloc
         self._links = Links(public_url, keys)
         self._proofs = Signer(keys, purpose="act page")
+        self._erased = Fingerprints(keys, purpose=erasing.PURPOSE)
         self._pages = Pages(Path(__file__).parent / "templates")
 
     def readable(self, handler: Handler) -> Handler:
@@ -140,7 +141,9 @@ class Actions:
         person, channel, address = leaving.person, leaving.channel, leaving.address
 
         async def start(conn: Connection) -> bool:
-            return await leaving_us.start_again(conn, person=person, channel=channel, address=address)
+            return await leaving_us.start_again(
+                conn, person=person, channel=channel, address=address, erased=self._erased
+            )
 
         is_new = await db.in_transaction(self._pool, start)
         log.info("came back", person=str(person), channel=channel, is_new=is_new)

@@ -169,6 +169,31 @@ class Wrong(Answer):
     problem: str
 
 
+class Export(Answer):
+    """Everything that intake keeps about somebody; what is in each part follows what is kept."""
+
+    person: dict[str, Any] | None = None  # absent: known as a contact of others alone
+    consents: list[dict[str, Any]] = []
+    connections: list[dict[str, Any]] = []
+    acts: list[dict[str, Any]] = []
+    nudges: list[dict[str, Any]] = []
+    suppressed: list[dict[str, Any]] = []
+    submissions: list[dict[str, Any]] = []
+    as_contact: list[dict[str, Any]]
+
+
+class Erased(Answer):
+    """What was erased, and when it will be everywhere."""
+
+    person: UUID | None
+    erased_at: AwareDatetime
+    meetings: int
+    connections: int
+    submissions: int
+    disabled_sources: list[str]
+    complete: str
+
+
 class Problem(Answer):
     """Why a request was refused (RFC 9457)."""
 

@@ -1,10 +1,11 @@
-"""`/api/v1/people/{email or phone}`: a person's wishes, shown and changed."""
+"""`/api/v1/people/{email or phone}`: a person's wishes, shown and changed; all that is kept of them, and its end."""
 
 import structlog
 from aiohttp import web
 
-from services.intake import fields, requests, store_people, wishes, wishing
+from services.intake import erasing, exporting, fields, requests, store_people, wishes, wishing
 from services.intake.body import Invalid
+from services.intake.erasing import Ambiguous, Erased
 from services.intake.meeting import Defaults
 from services.intake.requests import MERGE_PATCH, json_response
 from services.intake.taking import unfit
@@ -20,7 +21,12 @@ log = structlog.get_logger()
 def routes(pool: Pool, defaults: Defaults) -> list[web.RouteDef]:
     """Return the routes of people."""
     people = People(pool, defaults)
-    return [web.get("/api/v1/people/{reached}", people.show), web.patch("/api/v1/people/{reached}", people.change)]
+    return [
+        web.get("/api/v1/people/{reached}", people.show),
+        web.patch("/api/v1/people/{reached}", people.change),
+        web.delete("/api/v1/people/{reached}", people.erase),
+        web.get("/api/v1/people/{reached}/export", people.export),
+    ]
 
 
 class People:
@@ -60,6 +66,41 @@ class People:
             raise unfit(invalid.errors) from None
         log.info("person.changed", person=str(person.id), fields=sorted(document))
         return json_response(wishes.shown(person))
+
+    async def export(self, request: web.Request) -> web.Response:
+        """Answer with everything that intake keeps about a person; with all rights, also as a contact of others.
+
+        What the scheduler and the notifier keep beside that, `afterhello person export` has.
+        """
+        reached = self._reached(request)
+        async with self._pool.acquire(timeout=2) as conn, conn.transaction(isolation="repeatable_read", readonly=True):
+            token = await requests.token(conn, request)
+            person = await store_people.find(conn, reached, owner=token.owner)
+            met = [] if token.owner else await exporting.as_contact(conn, reached)
+            if person is None and not met:
+                raise _nobody()
+            found = await exporting.everything(conn, person) if person else {}
+        log.info("person.exported", person=str(person.id) if person else None)
+        return json_response(found | {"as_contact": met})
+
+    async def erase(self, request: web.Request) -> web.Response:
+        """Erase a person and answer 202: here it is done, elsewhere as soon as the event has arrived."""
+        async with self._pool.acquire(timeout=2) as conn:
+            token = await requests.token(conn, request)
+        reached, traceparent, prints = self._reached(request), requests.traceparent(request), self._defaults.erased
+        assert prints is not None
+
+        async def work(conn: Connection) -> Erased | None:
+            return await erasing.erase(conn, reached, owner=token.owner, fingerprints=prints, traceparent=traceparent)
+
+        try:
+            erased = await db.in_transaction(self._pool, work)
+        except Ambiguous:
+            raise Problem(409, "Several people share this number; name an e-mail address") from None
+        if erased is None:
+            raise _nobody()
+        log.info("person.erased", person=str(erased.person) if erased.person else None, meetings=erased.meetings)
+        return json_response(erasing.shown(erased), status=202)
 
     def _reached(self, request: web.Request) -> str:
         text = request.match_info["reached"]

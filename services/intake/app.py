@@ -16,6 +16,7 @@ from services.intake import (
     api_description,
     api_meetings,
     api_people,
+    erasing,
     idempotency,
     letterbox,
     regions,
@@ -35,7 +36,7 @@ from shared.problem import Problem
 from shared.receive import receiver
 from shared.serve import Service, serve, until_stopped
 from shared.settings import Settings, SettingsError
-from shared.signing import Box
+from shared.signing import Box, Fingerprints
 from shared.wake import listen
 from shared.web import Handler, application
 
@@ -126,7 +127,8 @@ def add_routes(
     """Give the application every route of intake; `eventbrite_api` is another in tests alone."""
     assert config.public_url is not None
     rates = Rates(config.rate_limit, clock=time.monotonic)
-    defaults = Defaults(time_zone=config.time_zone, phone_region=config.phone_region)
+    erased = Fingerprints(config.secret_key, purpose=erasing.PURPOSE)
+    defaults = Defaults(time_zone=config.time_zone, phone_region=config.phone_region, erased=erased)
     taker = Taker(
         pool=pool,
         plans=planner.names,

@@ -6,7 +6,7 @@ from uuid import UUID
 from services.intake import meetings, store_connections, store_forgetting
 from shared import db, outbox, stops
 from shared.db import Connection
-from shared.events import Contact, Event, Gathering
+from shared.events import Contact, Event, ForgottenData, Gathering, MeetingsForgotten
 
 # What the others get to keep of it: the fact alone that it is stopped.
 NOTHING: Final[dict[str, Any]] = {
@@ -15,8 +15,12 @@ NOTHING: Final[dict[str, Any]] = {
 }  # fmt: skip
 
 
-async def forget(conn: Connection, meeting: UUID, *, owner: str | None, traceparent: str | None) -> bool:
+async def forget(
+    conn: Connection, meeting: UUID, *, owner: str | None, traceparent: str | None, addresses: tuple[str, ...] = ()
+) -> bool:
     """Stop a meeting, at once, and delete what is known of it; False when there is none, or none of this owner.
+
+    `addresses` are those of its contact, when it is they who are forgotten.
 
     Its connection stays while other meetings make it one. A repeat of the submission is still recognised.
     """
@@ -27,7 +31,9 @@ async def forget(conn: Connection, meeting: UUID, *, owner: str | None, tracepar
     await stops.stop_meeting(conn, person=whose.person, meeting=meeting)
     now = await db.now(conn)
     told = await meetings.change(conn, stored, now=now, traceparent=traceparent, **NOTHING)
+    follow_ups = await store_forgetting.forget_meeting(conn, meeting)
+    data = ForgottenData(person=whose.person, meetings=(meeting,), follow_ups=follow_ups, addresses=addresses, at=now)
+    gone = MeetingsForgotten(time=now, subject=str(meeting), traceparent=traceparent, data=data)
     events: list[Event] = [told] if told else []
-    await outbox.add(conn, events)
-    await store_forgetting.forget_meeting(conn, meeting)
+    await outbox.add(conn, [*events, gone])
     return True

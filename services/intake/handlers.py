@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from services.intake import leaving, timeline
+from services.intake import leaving, store_erasing, timeline
 from shared.bus import on
 from shared.db import Connection
 from shared.events import AddressRestored, AddressSuppressed, DeliveryChanged, FollowUpChanged
@@ -12,19 +12,23 @@ from shared.events import AddressRestored, AddressSuppressed, DeliveryChanged, F
 async def keep_follow_ups(conn: Connection, events: Sequence[FollowUpChanged], now: datetime) -> None:
     """Show each follow-up as it is now; what was told before, or is older, changes nothing."""
     del now
-    await timeline.keep_follow_ups(conn, [event.data for event in events])
+    gone = await store_erasing.erased(conn, {event.data.follow_up.person for event in events})
+    told = [event.data for event in events if event.data.follow_up.person not in gone]
+    await timeline.keep_follow_ups(conn, told)
 
 
 async def keep_nudges(conn: Connection, events: Sequence[DeliveryChanged], now: datetime) -> None:
     """Show each nudge as it is now, also one whose follow-ups we have not heard of yet."""
     del now
-    await timeline.keep_nudges(conn, [event.data for event in events])
+    gone = await store_erasing.erased(conn, {event.data.person for event in events})
+    await timeline.keep_nudges(conn, [event.data for event in events if event.data.person not in gone])
 
 
 async def keep_suppressed(conn: Connection, events: Sequence[AddressSuppressed], now: datetime) -> None:
     """Show whose address must not be written to, our own unsubscribes among them."""
     del now
-    await timeline.keep_suppressed(conn, [event.data for event in events])
+    gone = await store_erasing.erased(conn, {event.data.person for event in events if event.data.person})
+    await timeline.keep_suppressed(conn, [event.data for event in events if event.data.person not in gone])
 
 
 async def keep_restored(conn: Connection, events: Sequence[AddressRestored], now: datetime) -> None:

@@ -3,15 +3,18 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from services.intake import acts, store_people
+from services.intake import acts, store_erasing, store_people
 from services.intake.acts import Via
 from shared import db, outbox, stops
 from shared.db import Connection
 from shared.events import ActedData, AddressRestored, AddressSuppressed, Channel, RestoredData, SuppressedData
+from shared.signing import Fingerprints
 
 
 async def stop_everything(conn: Connection, *, person: UUID, channel: Channel, address: str, via: Via) -> bool:
     """Let nothing more go to this person on this channel, whatever is logged; return False when that stood before."""
+    if await store_erasing.erased(conn, [person]):
+        return False  # nothing more goes to them, and nothing is kept of them
     known = await conn.fetchrow("SELECT channel FROM people WHERE id = $1 FOR NO KEY UPDATE", person)
     standing = await stops.standing(conn, person=person, connections=[])
     if any(stop.kind == "person" and stop.channel in {"", channel} for stop in standing):
@@ -35,11 +38,16 @@ async def stop_everything(conn: Connection, *, person: UUID, channel: Channel, a
     return True
 
 
-async def start_again(conn: Connection, *, person: UUID, channel: Channel, address: str) -> bool:
+async def start_again(
+    conn: Connection, *, person: UUID, channel: Channel, address: str, erased: Fingerprints | None = None
+) -> bool:
     """Let this person be written to again; return False when nothing of theirs was stopped.
 
-    What was stopped stays so: only what is logged, or comes due of what was not stopped, goes out.
+    What was stopped stays so: only what is logged, or comes due of what was not stopped, goes out. Who was erased
+    meanwhile is recognised by the fingerprint of their address.
     """
+    if await store_erasing.erased(conn, [person]):
+        return erased is not None and await store_erasing.take_fingerprints(conn, erased.every(address.lower()))
     await conn.execute("SELECT FROM people WHERE id = $1 FOR NO KEY UPDATE", person)
     standing = await stops.standing(conn, person=person, connections=[])
     theirs = [stop for stop in standing if stop.kind == "person" and stop.channel in {"", channel}]

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from services.intake import consent, meeting, store, store_consents
+from services.intake import consent, meeting, returning, store, store_consents
 from services.intake.booking import StateReason
 from services.intake.meeting import Defaults, Draft, Submitted
 from services.intake.store import Connected, NewMeeting, Received
@@ -99,7 +99,8 @@ async def add(
         MeetingLogged(time=now, subject=str(m.id), traceparent=traceparent, data=MeetingData(meeting=m, owner=owner))
         for m in meetings
     ]
-    await outbox.add(conn, [*known_events, *events])
+    agreed_again = await returning.of_contacts(conn, [m.contact for m in meetings], defaults.erased, now=now)
+    await outbox.add(conn, [*agreed_again, *known_events, *events])
     return Logged(submission=submission, owner=owner, meetings=meetings)
 
 
@@ -143,9 +144,10 @@ async def _owner(
     kept = (await store.keep_owner(conn, fresh, zone_from)).person
     came_in = fresh.model_copy(update={"id": kept.id})
     await store_consents.keep(conn, consent.of_owner(came_in, defaults.origin, at=now))
-    if kept.revision == (known.person.revision if known else 1):
-        return kept, []
-    return kept, [PersonChanged(time=now, subject=str(kept.id), data=PersonData(person=kept))]
+    told: list[Event] = [*await returning.of_owner(conn, came_in, defaults.erased, now=now)]
+    if kept.revision != (known.person.revision if known else 1):
+        told.append(PersonChanged(time=now, subject=str(kept.id), data=PersonData(person=kept)))
+    return kept, told
 
 
 def _said(draft: Draft) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from services.intake import fields
 from services.intake.body import CONTACTS, Body, FieldError, Invalid, Met, Owner, Where, check
 from services.intake.consent import Origin
 from shared.events import Contact, FollowUp, Gathering, Meeting, Person
+from shared.signing import Fingerprints
 
 OLDEST: Final = timedelta(days=3653)
 AHEAD: Final = timedelta(days=1)
@@ -41,6 +42,7 @@ class Defaults:
     owner: str | None = None
     plan: str | None = None
     origin: Origin = field(default_factory=Origin)
+    erased: Fingerprints | None = None  # who comes back after they were erased is recognised by these
 
     def of_source(
         self, *, plan: str | None, zone: str | None, owner: str | None, origin: Origin | None = None

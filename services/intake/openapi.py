@@ -53,7 +53,7 @@ def document() -> dict[str, Any]:
     models: list[type[BaseModel]] = [Body, Amended, Touched, Acts, Wishes]
     shown: list[type[BaseModel]] = [
         answers.MeetingsLogged, answers.Meeting, answers.Connections, answers.Touch, answers.Acted, answers.Person,
-        answers.Problem,
+        answers.Export, answers.Erased, answers.Problem,
     ]  # fmt: skip
     given: list[tuple[type[BaseModel], Literal["validation", "serialization"]]] = [
         *((model, "validation") for model in models),
@@ -98,7 +98,10 @@ def _paths() -> dict[str, Any]:
         | {
             "get": _does("Show how somebody wants to be written to", None, 200, "Person"),
             "patch": _does("Change that; null is as if it had never been said", "PersonChange", 200, "Person"),
+            "delete": _does("Erase somebody, and what others noted about them; cannot be undone", None, 202, "Erased"),
         },
+        "/api/v1/people/{reached}/export": of_person
+        | {"get": _does("Show everything that intake keeps about somebody", None, 200, "Export")},
     }
 
 

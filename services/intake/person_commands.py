@@ -6,8 +6,9 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from services.intake import fields, store_people, typed, wishes, wishing
+from services.intake import fields, store_consents, store_people, typed, wishes, wishing
 from services.intake.body import Invalid
+from services.intake.consent import Consent
 from shared import command
 from shared.command import Refused, show_json
 from shared.db import Connection
@@ -15,6 +16,7 @@ from shared.events import Person
 from shared.settings import Settings
 
 T = TypeVar("T")
+Known = tuple[Person | None, list[Consent]]
 
 person = typer.Typer(no_args_is_help=True, help="How people want to be written to.")
 
@@ -24,14 +26,14 @@ Reached = Annotated[str, typer.Argument(metavar="EMAIL", help="Their e-mail addr
 
 @person.command("show")
 def show_(reached: Reached, as_json: Json = False) -> None:
-    """Show a person's wishes: when, where and how they want to be written to."""
+    """Show a person's wishes: when, where and how they want to be written to; and what they agreed to, how."""
     config = command.read_settings()
-    text = _reached(reached, config)
+    text = address(reached, config)
 
-    async def work(conn: Connection) -> Person | None:
-        return await store_people.find(conn, text, owner=None)
+    async def work(conn: Connection) -> Known:
+        return await _known(conn, await store_people.find(conn, text, owner=None))
 
-    _print(_there(_run(config, work), reached), as_json=as_json)
+    _print(_run(config, work), reached, as_json=as_json)
 
 
 @person.command("set", epilog=f"KEY is one of {', '.join(wishes.FIELDS)}.")
@@ -52,17 +54,18 @@ def set_(
     """
     config = command.read_settings()
     document = {name: _value(name, text) for name, text in typed.pairs("KEY=VALUE", "VALUE", pairs).items()}
-    text = _reached(reached, config)
+    text = address(reached, config)
 
-    async def work(conn: Connection) -> Person | None:
+    async def work(conn: Connection) -> Known:
         async with conn.transaction():
-            return await wishing.wish(conn, text, document, owner=None, default_zone=config.time_zone)
+            found = await wishing.wish(conn, text, document, owner=None, default_zone=config.time_zone)
+            return await _known(conn, found)
 
     try:
-        found = _run(config, work)
+        known = _run(config, work)
     except Invalid as invalid:
         raise Refused(str(invalid)) from None
-    _print(_there(found, reached), as_json=as_json)
+    _print(known, reached, as_json=as_json)
 
 
 def _value(name: str, text: str) -> Any:
@@ -76,31 +79,45 @@ def _value(name: str, text: str) -> Any:
     return text
 
 
-def _reached(text: str, config: Settings) -> str:
+def address(text: str, config: Settings) -> str:
+    """Return an address or number as it was typed, checked."""
     if "@" in text:
         return typed.checked("EMAIL", fields.email, text)
     return typed.checked("EMAIL", lambda number: fields.phone(number, config.phone_region), text)
 
 
-def _there(found: Person | None, reached: str) -> Person:
+async def _known(conn: Connection, found: Person | None) -> Known:
+    consents = await store_consents.of_person(conn, found.id) if found else []
+    return found, [one for one in consents if one.connection is None]
+
+
+def _print(known: Known, reached: str, *, as_json: bool) -> None:
+    """Print their wishes and, as far as that was recorded, what they agreed to."""
+    found, consents = known
     if found is None:
         raise Refused(f"EMAIL: nobody here is reached at {reached[:80]!r}; people appear when they log a meeting")
-    return found
-
-
-def _print(found: Person, *, as_json: bool) -> None:
-    shown = wishes.shown(found)
+    shown = {"email": found.email, "phone": found.phone, **wishes.shown(found)}
+    if consents or not found.confirmed:
+        shown["confirmed"] = found.confirmed
     if as_json:
-        show_json({"email": found.email, "phone": found.phone, **shown})
+        names = ("channel", "address", "at", "source", "wording", "confirmed_at")
+        told = [{name: getattr(one, name) for name in names} for one in consents]
+        show_json({**shown, "consents": told} if told else shown)
         return
-    for name, value in {"email": found.email, "phone": found.phone, **shown}.items():
+    for name, value in shown.items():
         print(f"{name.replace('_', ' '):<14} {_in_words(value)}")
+    for one in consents:
+        words = f": “{one.wording}”" if one.wording else ""
+        end = "" if one.confirmed_at else "; not confirmed"
+        print(f"{'consent':<14} {one.channel} {one.address}, {one.at:%Y-%m-%d %H:%M} UTC by {one.source}{words}{end}")
 
 
 def _in_words(value: Any) -> str:
     if isinstance(value, list):
         parts = [f"{one['first']}..{one['last']}" if isinstance(one, dict) else str(one) for one in value]
         return ", ".join(parts) or "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no: nothing but the question goes to them until they say so"
     return "-" if value is None else str(value)
 
 

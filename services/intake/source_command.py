@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from services.intake import fields, readers, sources, typed
+from services.intake import erasing, fields, readers, sources, store_erasing, typed
 from services.intake.meeting import Defaults
 from services.intake.providers import eventbrite
 from services.intake.sources import Source
@@ -17,7 +17,7 @@ from shared import command, db
 from shared.command import Refused
 from shared.db import Connection
 from shared.settings import Settings
-from shared.signing import BadToken, Box
+from shared.signing import BadToken, Box, Fingerprints
 
 T = TypeVar("T")
 
@@ -62,8 +62,14 @@ async def taker(
     config: Settings, plans: Collection[str], *, eventbrite_api: str = eventbrite.API
 ) -> AsyncIterator[Taker]:
     """What takes submissions, with no intake running; `eventbrite_api` is another in tests alone."""
-    defaults = Defaults(time_zone=config.time_zone, phone_region=config.phone_region)
+    erased = Fingerprints(config.secret_key, purpose=erasing.PURPOSE)
+    defaults = Defaults(time_zone=config.time_zone, phone_region=config.phone_region, erased=erased)
     async with command.pool("intake", config) as pool:
+        async with pool.acquire() as conn:
+            if not config.secret_key and await store_erasing.has_fingerprints(conn):
+                raise Refused(
+                    "SECRET_KEY is not set: without it nobody who was erased is recognised; set it as for intake"
+                )
         yield Taker(
             pool=pool,
             plans=plans,

@@ -5,15 +5,17 @@ from uuid import UUID
 from shared.db import Connection
 
 
-async def forget_meeting(conn: Connection, meeting: UUID) -> None:
+async def forget_meeting(conn: Connection, meeting: UUID) -> tuple[UUID, ...]:
     """Delete a meeting with all that was said, planned and done about it, and its connection when it was the last.
+
+    Returns the ids of its follow-ups.
 
     The submissions that made and touched it stay as marks that they were accepted, without words; so does the answer
     to a request that named itself, which then names no meeting.
     """
     row = await conn.fetchrow("DELETE FROM meetings WHERE id = $1 RETURNING submission, connection", meeting)
     if row is None:
-        return
+        return ()
     await conn.execute(
         "UPDATE submissions SET body = '', headers = '{}' WHERE id = $1 OR touched @> ARRAY[$2::uuid]",
         row["submission"],
@@ -30,7 +32,7 @@ async def forget_meeting(conn: Connection, meeting: UUID) -> None:
         row["submission"],
         str(meeting),
     )
-    await conn.execute(
+    gone = await conn.fetch(
         """
         WITH gone AS (
             DELETE FROM follow_ups WHERE meeting = $1 RETURNING id
@@ -38,8 +40,10 @@ async def forget_meeting(conn: Connection, meeting: UUID) -> None:
             DELETE FROM acts WHERE follow_up IN (SELECT id FROM gone)
         ), _touches AS (
             DELETE FROM touches WHERE follow_up IN (SELECT id FROM gone)
+        ), _happenings AS (
+            DELETE FROM happenings WHERE entity IN (SELECT id FROM gone)
         )
-        DELETE FROM happenings WHERE entity IN (SELECT id FROM gone)
+        SELECT id FROM gone ORDER BY id
         """,
         meeting,
     )
@@ -47,3 +51,4 @@ async def forget_meeting(conn: Connection, meeting: UUID) -> None:
         "DELETE FROM connections WHERE id = $1 AND NOT EXISTS (SELECT FROM meetings WHERE connection = $1)",
         row["connection"],
     )
+    return tuple(one["id"] for one in gone)

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Final, TypeVar
-from urllib.parse import quote
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import css_inline
@@ -15,26 +14,30 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
 from services.notifier import moments
-from services.notifier.plain import for_header, one_line, web_address
+from services.notifier.plain import for_header, one_line
 from services.notifier.story import NAME_LIMIT, Story, name, story
+from services.notifier.ways import readable, ways
 from services.notifier.words import PLAYBOOKS, TEMPLATES, Words, words
-from shared.events import Contact, DueFollowUp, Gathering, NudgeData
+from shared.events import DueFollowUp, Gathering, NudgeData
 from shared.links import Acting, Leaving, Links
 
 SUBJECT_LIMIT: Final = 59
+LOST_LIMIT: Final = 5
 
 T = TypeVar("T")
 
 
 def _environment(*, html: bool) -> ImmutableSandboxedEnvironment:
-    return ImmutableSandboxedEnvironment(
-        loader=FileSystemLoader(TEMPLATES),
+    made = ImmutableSandboxedEnvironment(
+        loader=FileSystemLoader(TEMPLATES / "_base"),
         autoescape=html,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
     )
+    made.filters["lines"] = lambda text: Markup("<br>").join(text.split("\n"))  # join escapes
+    return made
 
 
 HTML: Final = _environment(html=True)
@@ -47,110 +50,113 @@ class Mail:
     subject: str
     text: str
     html: str
-    reply_to: str | None  # the contact's address, as they gave it
+    reply_to: str | None  # the address of the one it is about, as they gave it
     leave_url: str  # RFC 8058
     thread: UUID | None  # the connection, when the nudge is about one alone
 
 
-def mail(nudge: NudgeData, links: Links, *, now: datetime) -> Mail:
-    """Return the nudge as a mail: one block for each follow-up, then what was missed, then the way out."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lost:
+    """A message of ours to the same person of which we learned later that it did not arrive."""
+
+    at: datetime  # when it was sent
+    address: str | None = None  # where to, when that is not where this one goes
+    names: tuple[str, ...] = ()  # whom it was about
+
+
+def mail(
+    nudge: NudgeData, links: Links, *, now: datetime, lost: Sequence[Lost] = (), answers_to: str | None = None
+) -> Mail:
+    """Return the nudge as a mail: one follow-up in full or several in brief, what was missed or lost, the way out.
+
+    `answers_to` is the address of ours at which "done", "later 2 weeks" and "stop" are understood.
+    """
     leave_url = links.leave(Leaving(person=nudge.recipient.id, channel=nudge.channel, address=nudge.recipient.address))
     follow_ups = _by_event(nudge.follow_ups)
     stories = [story(follow_up, nudge, now=now) for follow_up in follow_ups]
     subject = _subject(follow_ups, stories)
     said = stories[0].words
-    zone = moments.zone(nudge.recipient.time_zone)
-    facts = [_facts(follow_up, story, nudge, links) for follow_up, story in zip(follow_ups, stories, strict=True)]
-    page: dict[str, object] = {
+    page: dict[str, Any] = {
         "say": said.say,
         "subject": subject,
         "peek": _peek(stories),
-        "locale": said.language,
-        "greeting": said.say("page.greeting", name=one_line(nudge.recipient.name or "", 60)),
+        "language": said.language,
+        "greeting": _greeting(stories),
+        "lost": [_lost(one, nudge, said) for one in lost[:LOST_LIMIT]],
+        "missed": _missed(nudge, said),
         "because": _because(nudge, stories),
-        "missed": [
-            {
-                "name": name(missed.contact, Gathering(), said),
-                "what": said.say(
-                    "page.missed_one",
-                    title=_title(missed.playbook, said),
-                    when=moments.moment(missed.due_at, zone, said),
-                ),
-            }
-            for missed in nudge.missed
-        ],
+        "answers_to": one_line(answers_to or "", 254),
         "leave_url": leave_url,
     }
+    blocks = [_block(follow_up, story, nudge, links) for follow_up, story in zip(follow_ups, stories, strict=True)]
     return Mail(
         subject=subject,
-        text=_text(page, facts),
-        html=_html(page, facts),
+        text=_text(page, blocks),
+        html=_html(page, blocks),
         reply_to=_only({story.them.email if story.them else None for story in stories}),
         leave_url=leave_url,
         thread=_only({follow_up.connection for follow_up in follow_ups}),
     )
 
 
-def _text(page: dict[str, object], facts: Sequence[dict[str, object]]) -> str:
-    blocks = []
-    for values in facts:
-        # Indented, so that nothing somebody typed can pass for a line of ours.
-        typed = {key: _indented(str(values[key])) for key in ("promise", "notes")}
-        blocks.append(TEXT.get_template("_base/body.txt").render(page | values | typed).strip())
-    text = TEXT.get_template("_base/page.txt").render(page, blocks=blocks)
+def _text(page: dict[str, Any], blocks: Sequence[dict[str, Any]]) -> str:
+    template = TEXT.get_template("full.txt" if len(blocks) == 1 else "brief.txt")
+    shown = [template.render(page | block).strip() for block in blocks]
+    text = TEXT.get_template("page.txt").render(page, blocks=shown)
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
-def _html(page: dict[str, object], facts: Sequence[dict[str, object]]) -> str:
-    template = HTML.get_template("_base/body.html")
-    blocks = [Markup(template.render(page | values)) for values in facts]  # noqa: S704 - escaped by Jinja just now
-    return INLINER.inline(HTML.get_template("_base/page.html").render(page, blocks=blocks))
+def _html(page: dict[str, Any], blocks: Sequence[dict[str, Any]]) -> str:
+    template = HTML.get_template("full.html" if len(blocks) == 1 else "brief.html")
+    shown = [Markup(template.render(page | block)) for block in blocks]  # noqa: S704 - escaped by Jinja just now
+    return INLINER.inline(HTML.get_template("page.html").render(page, blocks=shown))
+
+
+def _block(follow_up: DueFollowUp, story: Story, nudge: NudgeData, links: Links) -> dict[str, Any]:
+    """What the templates are given of one follow-up."""
+    acting = Acting(
+        person=nudge.recipient.id, connection=follow_up.connection, follow_up=follow_up.id, nudge=nudge.nudge
+    )
+    reached = ways(story)
+    return {
+        "story": story,
+        "suggestion": story.say("suggestion"),
+        "line": story.say("line"),
+        "ways": reached,
+        "readable": readable(reached.reach),
+        "button": story.say("button" if story.words.has("button") else "page.log"),
+        # What is done about a follow-up is its owner's to say.
+        "act_url": links.act(acting) if nudge.to == "owner" else None,
+    }
 
 
 def _subject(follow_ups: Sequence[DueFollowUp], stories: Sequence[Story]) -> str:
     # A prompt stands behind the people there are; alone it has words of its own.
     n = next((n for n, story in enumerate(stories) if story.them), 0)
-    first = stories[n]
     others = len({follow_up.connection for follow_up in follow_ups} - {follow_ups[n].connection})
-    name = for_header(first.name, NAME_LIMIT)
-    at = for_header(str(first.given["at"]), SUBJECT_LIMIT)
+    name = for_header(stories[n].name, NAME_LIMIT)
+    at = for_header(str(stories[n].given["at"]), SUBJECT_LIMIT)
     for where in (f" {at}" if at else "", ""):  # the event goes before the name does
-        said = partial(first.say, "page.subject" if others else "subject", others=others, at=where)
+        said = partial(stories[n].say, "page.subject" if others else "subject", others=others, at=where)
         empty = said(name="")
         if len(empty) + min(len(name), 12) <= SUBJECT_LIMIT:
             break
     return for_header(said(name=one_line(name, max(SUBJECT_LIMIT - len(empty), 1))), SUBJECT_LIMIT)
 
 
-def _facts(follow_up: DueFollowUp, story: Story, nudge: NudgeData, links: Links) -> dict[str, object]:
-    act = links.act(
-        Acting(
-            person=nudge.recipient.id,
-            connection=follow_up.connection,
-            follow_up=follow_up.id,
-            nudge=nudge.nudge,
-        )
-    )
-    them = story.them or Contact(name="")
-    email, phone = one_line(them.email or "", 254), one_line(them.phone or "", 40)
-    return {
-        "story": story,
-        "name": story.name,
-        "promise": story.promise,
-        "notes": story.notes,
-        "suggestion": story.say("suggestion"),
-        "email": email,
-        "email_url": f"mailto:{quote(email, safe='@')}",
-        "phone": phone,
-        "phone_url": f"tel:{quote(phone, safe='+')}",
-        "links": [
-            {"shown": one_line(link, 2000), "url": web_address(link)} for link in them.links[:10] if link.strip()
-        ],
-        "button": story.say("button") if story.words.has("button") else story.say("page.log"),
-        "done_url": f"{act}?act=done",
-        "later_url": f"{act}?act=later",
-        "stop_url": f"{act}?act=stop",
-    }
+def _greeting(stories: Sequence[Story]) -> str:
+    first = stories[0]
+    # Whoever gave somebody else's address chose this name too, and the words of a stranger are not ours to pass on.
+    is_known = first.playbook != "confirm-address"
+    return first.words.say("page.greeting", name=first.given["me"] if is_known else "")
+
+
+def _peek(stories: Sequence[Story]) -> str:
+    """What a mail program shows beside the subject: the promise, or the names, or the one suggestion."""
+    first = stories[0]
+    if first.promise:
+        return f"{first.say('page.promised')}: {one_line(first.promise, 120)}"
+    return ", ".join(story.name for story in stories[:5]) if len(stories) > 1 else first.say("line")
 
 
 def _because(nudge: NudgeData, stories: Sequence[Story]) -> str:
@@ -162,27 +168,39 @@ def _because(nudge: NudgeData, stories: Sequence[Story]) -> str:
     return first.say("page.because", several=len(stories) > 1)
 
 
+def _missed(nudge: NudgeData, said: Words) -> list[dict[str, str]]:
+    zone = moments.zone(nudge.recipient.time_zone)
+    return [
+        {
+            "name": name(missed.contact, Gathering(), said),
+            "what": said.say(
+                "page.missed_one",
+                title=_title(missed.playbook, said),
+                when=moments.moment(missed.due_at, zone, said),
+            ),
+        }
+        for missed in nudge.missed
+    ]
+
+
 def _title(playbook: str, said: Words) -> str:
     """What a playbook is called; one of the operator's own goes by the name of its file."""
     return words(playbook, said.language).say("title") if playbook in PLAYBOOKS else one_line(playbook, 40)
+
+
+def _lost(lost: Lost, nudge: NudgeData, said: Words) -> str:
+    return said.say(
+        "page.lost",
+        when=moments.moment(lost.at, moments.zone(nudge.recipient.time_zone), said),
+        address=one_line(lost.address or "", 254),
+        names=moments.listed([one_line(name, NAME_LIMIT) for name in lost.names[:5]], said),
+    )
 
 
 def _by_event(follow_ups: Sequence[DueFollowUp]) -> list[DueFollowUp]:
     """Those of one event together, in the order in which the events come first."""
     order = {name: n for n, name in reversed(list(enumerate(follow_up.event.name for follow_up in follow_ups)))}
     return sorted(follow_ups, key=lambda follow_up: order[follow_up.event.name])
-
-
-def _peek(stories: Sequence[Story]) -> str:
-    """What a mail program shows beside the subject: the promise, or the names."""
-    first = stories[0]
-    if first.promise:
-        return f"{first.say('page.promised')}: {one_line(first.promise, 120)}"
-    return ", ".join(story.name for story in stories[:5])
-
-
-def _indented(text: str) -> str:
-    return "\n".join(f"  {line}".rstrip() for line in text.split("\n")) if text else ""
 
 
 def _only(values: set[T]) -> T | None:

@@ -50,17 +50,23 @@ class Words:
 @cache
 def words(playbook: str, language: Language) -> Words:
     """Return the words of this playbook; a plan of the operator's may name one that has none of its own."""
-    phrases = _read("_base", language)
-    if playbook in PLAYBOOKS:
-        # What the playbook leaves out it does not say: a prompt has no draft.
-        phrases = {key: phrase for key, phrase in phrases.items() if "." in key} | _read(playbook, language)
-    return Words(language, phrases)
+    own = _read(playbook, language) if playbook in PLAYBOOKS else {}
+    return Words(language, _read("_base", language) | own)
 
 
 def sms(playbook: str, language: Language, *, name: str, event: str, link: str, others: int = 0) -> str:
     """Return the nudge as a text: who, why and where to act. Nothing that was noted or promised is in it."""
     said = words("_base" if others else playbook, language)
     return " ".join(said.say("page.sms" if others else "sms", name=name, event=event, link=link, others=others).split())
+
+
+@cache
+def offers(playbook: str) -> frozenset[str]:
+    """Return what goes with this playbook, of `voice`, `video`, `document`, `post` and `calendar`."""
+    file = TEMPLATES / playbook / "offers.toml"
+    if playbook not in PLAYBOOKS or not file.exists():
+        return frozenset()
+    return frozenset(key for key, offered in tomllib.loads(file.read_text(encoding="utf-8")).items() if offered is True)
 
 
 def _read(folder: str, language: Language) -> dict[str, Template]:

@@ -180,7 +180,7 @@ async def _come_to(
 
 
 def _link(text: str, act: str) -> str:
-    return str(re.findall(rf"http://\S+/a/\S+\?act={act}\b", text)[0])
+    return str(re.findall(r"http://\S+/a/[\w.-]+", text)[0]) + f"?act={act}"
 
 
 def _leave_link(raw: str) -> str:

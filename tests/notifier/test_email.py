@@ -36,7 +36,7 @@ async def test_a_real_server_takes_the_mail(mailbox: Mailbox) -> None:
     assert (receipt.outcome, receipt.reply) == ("sent", "250 2.0.0 taken")
     [mail] = mailbox.received
     assert (mail.sender, mail.recipient) == ("hello@school.example", "ada@school.example")
-    assert "Done: https://hello.school.example/a/" in mail.part("plain")
+    assert "Done, later or stop: https://hello.school.example/a/" in mail.part("plain")
 
 
 async def test_a_connection_is_used_again_with_a_reset_between(channel: Channel, smtp: Scripted) -> None:

@@ -13,8 +13,8 @@ from services.notifier.message import mail
 from shared.events import Contact, Gathering
 from shared.links import Links
 from shared.mail_tokens import MailTokens
+from tests.notifier.nudges import HOSTILE, NOW, follow_up, nudge
 from tests.notifier.sending import KEYS
-from tests.notifier.test_message import HOSTILE, NOW, follow_up, nudge
 
 FROM = sender("Afterhello <hello@school.example>")
 NUDGE = UUID("01a20e03-3484-740c-a337-f672995244b1")

@@ -1,193 +1,146 @@
-"""Messages: golden files of every playbook, and hostile words made harmless."""
+"""Messages: golden files of every playbook, and what every message holds."""
 
 import os
+import re
 import time
-from datetime import UTC, datetime, timedelta
-from html.parser import HTMLParser
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 import pytest
-import time_machine
-from hypothesis import given
-from hypothesis import strategies as st
 
-from services.notifier import message
-from services.notifier.words import PLAYBOOKS as PLAYBOOKS_WITH_WORDS
-from services.notifier.words import TEMPLATES
-from shared.events import Contact, DueFollowUp, Gathering, MissedFollowUp, NudgeData, Recipient
+from services.notifier import words
+from services.notifier.message import Lost
+from shared.events import Contact, Gathering, NudgeData, Recipient
 from shared.links import Acting, Leaving, Links
 from tests.factories import at
-from tests.notifier.sending import KEYS, LINKS
+from tests.notifier.nudges import (
+    LANGUAGES,
+    NOW,
+    PLAYBOOKS,
+    PROMPTS,
+    Read,
+    chat,
+    follow_up,
+    nudge,
+    of,
+    prompt,
+    several,
+    to_contact,
+    written,
+)
+from tests.notifier.sending import KEYS
 
 GOLDEN: Final = Path(__file__).parent / "golden"
-NOW: Final = at("2026-11-11 15:30", "America/New_York")
-PLAYBOOKS: Final = sorted(PLAYBOOKS_WITH_WORDS)
-HOSTILE: Final = (
-    "{{7*7}}{% for x in ().__class__.__mro__ %}{{x}}{% endfor %}",
-    "<script>alert(1)</script><img src=x onerror=alert(1)>",
-    "Erin\r\nBcc: victim@example.org\r\n\r\n<p>hello",
-    "=?utf-8?q?=0D=0ABcc:_x@y?=",
-    "\u202eevil\u2066 \u200fnirE\x00\x1b[31m",
-    "a" * 1_000_000,
-    "\ud800 lone \udfff",
-    "\u2028\u2029\x85\v\f",
-)
+OTHERS: Final[dict[str, Callable[..., NudgeData]]] = {
+    "_several": several,
+    "_chat": chat,
+    "_to-contact": to_contact,
+    "_unknown": lambda **given: nudge(follow_up(playbook="bake-a-cake", promise=None), **given),
+}
 
 
-def follow_up(n: int = 1, **given: Any) -> DueFollowUp:
-    fields: dict[str, Any] = {
-        "id": UUID(int=n),
-        "playbook": "say-hello",
-        "step": 1,
-        "occurrence": 1,
-        "due_at": NOW,
-        "meeting": UUID(int=100 + n),
-        "connection": UUID(int=200 + n),
-        "logged_at": NOW - timedelta(days=21),
-        "met_at": NOW - timedelta(days=21),
-        "contact": Contact(name="Erin Okafor", email="erin@district.example", links=("https://bsky.app/profile/erin",)),
-        "event": Gathering(name="MassCUE 2026", kind="conference", place="Foxborough"),
-        "notes": "Robotics club swap.\nHas a spare kit & knows the judges",
-        "topics": ("robotics", "grants"),
-        "promise": "send the rubric",
-    }
-    return DueFollowUp(**fields | given)
-
-
-def nudge(*follow_ups: DueFollowUp, **given: Any) -> NudgeData:
-    fields: dict[str, Any] = {
-        "nudge": UUID(int=9),
-        "recipient": Recipient(id=UUID(int=7), name="Ada", address="ada@school.example", time_zone="America/New_York"),
-        "channel": "email",
-        "due_at": NOW,
-        "too_late_after": NOW + timedelta(days=1),
-        "follow_ups": follow_ups or (follow_up(),),
-    }
-    return NudgeData(**fields | given)
-
-
-def written(nudge: NudgeData, *, now: datetime = NOW) -> message.Mail:
-    return message.mail(nudge, LINKS, now=now)
-
-
-def digest() -> NudgeData:
-    return nudge(
-        follow_up(1, playbook="keep-promise"),
-        follow_up(2, contact=Contact(name="Bo"), event=Gathering(name="EdCamp Boston", kind="edcamp"), promise=None),
-        follow_up(3, contact=Contact(name="Cy", phone="+15085550123"), playbook="call", notes=None, promise=None),
-        missed=(
-            MissedFollowUp(
-                id=UUID(int=5),
-                playbook="check-in",
-                due_at=NOW - timedelta(days=3),
-                connection=UUID(int=6),
-                contact=Contact(name="Di"),
-            ),
-        ),
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("name", [*PLAYBOOKS, *OTHERS])
+def test_a_message_reads_as_its_golden_files(name: str, language: str) -> None:
+    given = OTHERS[name](locale=language) if name in OTHERS else of(name, locale=language)
+    mail = written(given)
+    first = given.follow_ups[0]
+    sms = words.sms(
+        first.playbook,
+        words.language(language),
+        name=(first.owner or first.contact or Contact(name="")).name or "",
+        event=first.event.name or "",
+        link="https://hello.school.example/s/abcdefghij",
+        others=len(given.follow_ups) - 1,
     )
-
-
-@pytest.mark.parametrize("name", [*PLAYBOOKS, "digest"])
-def test_a_message_reads_as_its_golden_files(name: str) -> None:
-    with time_machine.travel(NOW.astimezone(UTC), tick=False):  # a signed link holds when it was signed
-        mail = written(digest() if name == "digest" else nudge(follow_up(playbook=name)))
-    for file, words in (
-        (GOLDEN / f"{name}.txt", f"Subject: {mail.subject}\n\n{mail.text}"),
-        (GOLDEN / f"{name}.html", mail.html),
+    for file, said in (
+        (GOLDEN / f"{name}.{language}.txt", f"Subject: {mail.subject}\n\n{mail.text}\nSMS: {sms}\n"),
+        (GOLDEN / f"{name}.{language}.html", _bare(mail.html)),
     ):
+        said = re.sub(r"(?<=/[au]/)[\w.-]+", "TOKEN", said)
         if os.environ.get("UPDATE_GOLDEN"):
-            file.write_text(words, encoding="utf-8")
-        assert words == file.read_text(encoding="utf-8"), f"{file.name} differs; UPDATE_GOLDEN=1 writes it anew"
+            file.write_text(said, encoding="utf-8")
+        assert said == file.read_text(encoding="utf-8"), f"{file.name} differs; UPDATE_GOLDEN=1 writes it anew"
 
 
-def test_there_are_twelve_playbooks_and_one_more_with_all_their_words() -> None:
-    assert len(PLAYBOOKS) == 12 + 1
-    for playbook in PLAYBOOKS:
-        assert {file.name for file in (TEMPLATES / playbook).iterdir()} == {"en.toml", "es.toml"}
-
-
+@pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("playbook", PLAYBOOKS)
-def test_a_subject_names_the_person_in_less_than_sixty_characters(playbook: str) -> None:
-    short = written(nudge(follow_up(playbook=playbook))).subject
+def test_a_subject_names_the_person_in_less_than_sixty_characters(playbook: str, language: str) -> None:
+    short = written(of(playbook, locale=language)).subject
     long_name = Contact(name="Dr. Maximiliane Featherstonehaugh-Wolfeschlegelsteinhausen")
-    long = written(
-        nudge(follow_up(playbook=playbook, contact=long_name, event=Gathering(name="The Long Conference " * 5)))
-    ).subject
+    conference = Gathering(name="The Long Conference " * 5)
+    long = written(nudge(follow_up(playbook=playbook, contact=long_name, event=conference), locale=language)).subject
 
     assert len(short) < 60 and len(long) < 60
-    if playbook not in {"who-did-you-meet", "confirm-address"}:
+    if playbook not in PROMPTS:
         assert "Erin Okafor" in short
         assert "Dr. Maximili" in long
 
 
-def test_every_follow_up_has_its_own_buttons_in_text_and_html() -> None:
-    mail = written(digest())
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_subject_of_several_names_one_of_them_and_how_many_more(language: str) -> None:
+    long_name = Contact(name="Dr. Maximiliane Featherstonehaugh-Wolfeschlegelsteinhausen")
+    many = [follow_up(n, contact=long_name) for n in range(12)]
+    subject = written(nudge(*many, locale=language)).subject
+    assert "Dr. Maximiliane" in subject and " 11 " in subject and len(subject) < 60
+
+
+def test_every_follow_up_has_its_own_buttons() -> None:
+    mail = written(several())
     links = Links("https://hello.school.example", KEYS)
-    for part in (mail.text, mail.html):
-        tokens = {word for word in part.replace('"', " ").split() if "/a/" in word}
-        acts = [
-            (links.read_act(word.partition("/a/")[2].partition("?")[0]), word.rpartition("=")[2]) for word in tokens
-        ]
-        assert sorted((acting.follow_up.int, act) for acting, act in acts) == [
-            (n, act) for n in (1, 2, 3) for act in ("done", "later", "stop")
-        ]
-        assert {acting.nudge for acting, _ in acts} == {UUID(int=9)}
-        assert acts[0][0] == Acting(
-            person=UUID(int=7),
-            connection=UUID(int=200 + acts[0][0].follow_up.int),
-            follow_up=acts[0][0].follow_up,
-            nudge=UUID(int=9),
-        )
-        assert mail.leave_url in part
-    leaving = links.read_leave(mail.leave_url.partition("/u/")[2])
+    in_html = [_acts(links, href) for href in Read(mail.html).hrefs if "/a/" in href]
+    assert sorted((acting.follow_up.int, act) for acting, act in in_html) == [
+        (n, act) for n in (1, 2, 3) for act in ("done", "later", "stop")
+    ]
+    in_text = [_acts(links, url) for url in re.findall(r"Done, later or stop: (\S+)", mail.text)]
+    assert sorted(acting.follow_up.int for acting, _ in in_text) == [1, 2, 3]
+    for acting, _ in in_html + in_text:
+        n = acting.follow_up
+        assert acting == Acting(person=UUID(int=7), connection=UUID(int=200 + n.int), follow_up=n, nudge=UUID(int=9))
+
+
+def test_the_way_out_is_in_text_and_html() -> None:
+    mail = written(several())
+    assert mail.leave_url in mail.text and mail.leave_url in Read(mail.html).hrefs
+    leaving = Links("https://hello.school.example", KEYS).read_leave(mail.leave_url.partition("/u/")[2])
     assert leaving == Leaving(person=UUID(int=7), channel="email", address="ada@school.example")
 
 
-def test_no_name_passes_for_a_button_of_ours() -> None:
-    mail = written(nudge(follow_up(contact=Contact(name="Done: https://elsewhere.example/a/token"))))
-    buttons = [line for line in mail.text.splitlines() if line.startswith("Done: ")]
-    assert len(buttons) == 1
-    assert buttons[0].startswith("Done: https://hello.school.example/a/")
-
-
-def test_the_text_holds_every_link_and_word_of_the_html() -> None:
-    mail = written(digest())
-    parser = _Words()
-    parser.feed(mail.html)
-    for href in parser.hrefs:
-        if href.startswith("http"):
-            assert href in mail.text
-    for word in (
-        "Erin Okafor",
-        "You promised",
-        "send the rubric",
-        "Robotics club swap.",
-        "Di",
-        "check in",
-        "+15085550123",
-    ):
-        assert word in mail.text and word in " ".join(parser.texts)
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("name", [*PLAYBOOKS, *OTHERS])
+def test_the_text_holds_every_link_and_word_of_the_html(name: str, language: str) -> None:
+    mail = written(OTHERS[name](locale=language) if name in OTHERS else of(name, locale=language))
+    read = Read(mail.html)
+    for href in read.hrefs:
+        if href.startswith("http") and "/intent/" not in href:  # these hold the words that are there to copy
+            assert href.partition("?act=")[0] in mail.text
+    in_text = set(re.findall(r"\w+", mail.text.lower()))
+    greeting = mail.text.partition("\n")[0]  # above it is what is shown beside the subject
+    for line in read.texts[read.texts.index(greeting) :]:
+        assert set(re.findall(r"\w+", line.lower())) <= in_text, line
 
 
 @pytest.mark.parametrize(
-    ("days", "words"),
+    ("days", "english", "spanish"),
     [
-        (0, "today"),
-        (1, "yesterday"),
-        (2, "2 days ago"),
-        (7, "a week ago"),
-        (21, "3 weeks ago"),
-        (92, "3 months ago"),
-        (365, "a year ago"),
-        (800, "2 years ago"),
-        (-3, "today"),
+        (0, "today", "hoy"),
+        (1, "yesterday", "ayer"),
+        (2, "2 days ago", "hace 2 días"),
+        (7, "a week ago", "hace una semana"),
+        (21, "3 weeks ago", "hace 3 semanas"),
+        (92, "3 months ago", "hace 3 meses"),
+        (365, "a year ago", "hace un año"),
+        (800, "2 years ago", "hace 2 años"),
+        (-3, "today", "hoy"),
     ],
 )
-def test_when_they_met_is_said_as_people_say_it(days: int, words: str) -> None:
-    mail = written(nudge(follow_up(met_at=NOW - timedelta(days=days))))
-    assert f"You met {words} at MassCUE 2026, Foxborough." in mail.text
+def test_when_they_met_is_said_as_people_say_it(days: int, english: str, spanish: str) -> None:
+    met = follow_up(met_at=NOW - timedelta(days=days))
+    assert f"You met {english} at MassCUE 2026, Foxborough." in written(nudge(met)).text
+    assert f"Se conocieron {spanish} en MassCUE 2026 (Foxborough)." in written(nudge(met, locale="es")).text
 
 
 def test_yesterday_is_counted_on_the_recipients_calendar() -> None:
@@ -196,48 +149,90 @@ def test_yesterday_is_counted_on_the_recipients_calendar() -> None:
     assert "You met yesterday" in mail.text
 
 
+@pytest.mark.parametrize(
+    ("event", "english", "spanish"),
+    [
+        (Gathering(name="MassCUE 2026"), "at MassCUE 2026.", "en MassCUE 2026."),
+        (Gathering(kind="conference"), "at the conference.", "en el congreso."),
+        (Gathering(kind="visit", place="Lowell"), "during the visit in Lowell.", "durante la visita en Lowell."),
+        (Gathering(kind="chat", hashtag="#masscue"), "in the #masscue chat.", "en el chat #masscue."),
+        (Gathering(kind="chat", hashtag="edchat"), "in #edchat.", "en #edchat."),
+        (Gathering(place="Foxborough"), "in Foxborough.", "en Foxborough."),
+        (Gathering(), "ago.", "semanas."),
+    ],
+)
+def test_where_they_met_is_said_as_people_say_it(event: Gathering, english: str, spanish: str) -> None:
+    assert re.search(rf"^You met 3 weeks .*{re.escape(english)}$", written(nudge(follow_up(event=event))).text, re.M)
+    said = written(nudge(follow_up(event=event), locale="es")).text
+    assert re.search(rf"^Se conocieron hace 3 .*{re.escape(spanish)}$", said, re.M)
+
+
 def test_a_late_message_says_when_it_was_due_and_in_which_zone() -> None:
-    mail = written(nudge(), now=NOW + timedelta(hours=3))
-    assert "it was due Wed 11 Nov 2026, 15:30 (America/New_York)" in mail.text
+    late = NOW + timedelta(hours=3)
+    assert "it was due Wed 11 Nov 2026, 15:30 (America/New_York)" in written(nudge(), now=late).text
+    assert "era para el miércoles 11 de noviembre de 2026, 15:30" in written(nudge(locale="es"), now=late).text
     assert "it was due" not in written(nudge()).text
 
 
-@pytest.mark.parametrize("words", HOSTILE)
-def test_hostile_words_are_inert_in_every_output(words: str) -> None:
-    hostile = follow_up(
-        contact=Contact(name=words, email=words, phone=words, links=(words, f"javascript:{words}", "data:text/html,x")),
-        event=Gathering(name=words, place=words, hashtag=words),
-        notes=words,
-        promise=words,
-        topics=(words,),
-        document=f"javascript:{words[:100]}",
-        playbook="../_base",
+def test_the_promise_comes_first_and_before_the_name() -> None:
+    mail = written(nudge())
+    said = Read(mail.html).text
+    assert mail.text.index("You promised") < mail.text.index("About Erin Okafor")
+    assert said.index("You promised") < said.index("You met 3 weeks ago")
+    assert "You promised" not in written(nudge(follow_up(promise=None))).text
+
+
+def test_a_goal_ahead_is_named_and_one_behind_is_not() -> None:
+    ahead = follow_up(goal_at=at("2027-02-01 12:00", "America/New_York"), playbook="write-together")
+    assert "You are aiming for 1 February 2027." in written(nudge(ahead)).text
+    assert "es el 1 de febrero de 2027." in written(nudge(ahead, locale="es")).text
+    assert "aiming" not in written(nudge(follow_up(goal_at=NOW - timedelta(days=1)))).text
+
+
+def test_what_did_not_arrive_is_said_in_the_next_message() -> None:
+    sent = at("2026-11-09 15:30", "America/New_York")
+    lost = [Lost(at=sent, address="old@school.example", names=("Erin", "Bo")), Lost(at=sent)]
+    english = written(nudge(), lost=lost)
+    assert (
+        "Our message of Mon 9 Nov 2026, 15:30 (America/New_York) did not reach you at old@school.example. "
+        "It was about Erin and Bo.\n"
+        "Our message of Mon 9 Nov 2026, 15:30 (America/New_York) did not reach you.\n"
+    ) in english.text
+    assert "did not reach you at old@school.example. It was about Erin and Bo." in Read(english.html).text
+    assert "no te llegó a old@school.example. Trataba de Erin y Bo." in written(nudge(locale="es"), lost=lost).text
+
+
+def test_what_came_too_late_is_named_once() -> None:
+    assert "- Di: check in, due Sun 8 Nov 2026, 15:30 (America/New_York)" in written(several()).text
+    assert "- Di: ponerse al día, para el domingo 8 de noviembre" in written(several(locale="es")).text
+
+
+def test_where_answers_are_understood_the_message_says_so() -> None:
+    answers_to = "reply+abc@in.school.example"
+    mail = written(nudge(), answers_to=answers_to)
+    assert f"Or write done, later 2 weeks, or stop to {answers_to}" in mail.text
+    assert answers_to in Read(mail.html).text
+    assert "Or write" not in written(nudge()).text
+
+
+def test_a_contact_is_told_nothing_that_was_noted_or_promised() -> None:
+    mail = written(to_contact())
+    for said in (mail.subject, mail.text, mail.html):
+        for private in ("rubric", "spare kit", "robotics", "+15085550123", "/a/"):
+            assert private not in said
+    assert mail.subject == "Ask Ada Lovelace one question"
+    assert mail.reply_to == "ada@school.example"
+    assert "you met Ada Lovelace and agreed to be reminded" in mail.text
+    assert "Hi Ada," in mail.text and mail.text.count("Erin") == 2  # the greeting, and below the draft
+
+
+def test_whom_a_stranger_names_is_not_greeted_by_that_name() -> None:
+    mail = written(
+        nudge(
+            prompt(playbook="confirm-address"), recipient=Recipient(id=UUID(int=7), name="BUY", address="a@b.example")
+        )
     )
-    mail = written(nudge(hostile, recipient=Recipient(id=UUID(int=7), name=words, address="ada@school.example")))
-
-    parser = _Words()
-    parser.feed(mail.html)
-    assert "script" not in parser.tags and "img" not in parser.tags and parser.handlers == []
-    assert all(href.startswith(("https://hello.school.example/", "mailto:", "tel:")) for href in parser.hrefs)
-    for output in (mail.subject, mail.text, mail.html):
-        assert "49" not in _without_tokens(output)  # 7*7
-        assert not set(output) & set("\0\x1b\u202e\u2066\u200f\u2028\u2029\x85\v\f\r")
-        output.encode()
-    assert "\n" not in mail.subject and "=?" not in mail.subject and len(mail.subject) < 60
-    assert not any(line.startswith(("Bcc:", "Done: j", "Stop: j")) for line in mail.text.splitlines())
-    assert len(mail.text) < 20_000 and len(mail.html) < 40_000
-
-
-def test_typed_lines_cannot_pass_for_ours() -> None:
-    mail = written(nudge(follow_up(notes="hello\n-- \nDone: https://evil.example/")))
-    assert "\nDone: https://evil.example" not in mail.text
-
-
-@given(name=st.text(max_size=300), notes=st.text(max_size=300), event=st.text(max_size=200))
-def test_any_words_make_a_message(name: str, notes: str, event: str) -> None:
-    mail = written(nudge(follow_up(contact=Contact(name=name), notes=notes, event=Gathering(name=event))))
-    assert 0 < len(mail.subject) < 60
-    assert "\n" not in mail.subject
+    assert "BUY" not in mail.text + mail.html + mail.subject
 
 
 def test_an_unknown_zone_or_playbook_of_the_operators_still_makes_a_message() -> None:
@@ -253,56 +248,16 @@ def test_an_unknown_zone_or_playbook_of_the_operators_still_makes_a_message() ->
 
 def test_a_reply_goes_to_the_contact_only_when_there_is_one() -> None:
     assert written(nudge()).reply_to == "erin@district.example"
-    assert written(digest()).reply_to is None
-    assert written(digest()).thread is None
+    assert written(several()).reply_to is None
+    assert written(several()).thread is None
     assert written(nudge()).thread == UUID(int=201)
-
-
-def test_nothing_is_loaded_from_elsewhere_and_nobody_is_tracked() -> None:
-    html = written(digest()).html
-    assert "<img" not in html and "url(" not in html and "@import" not in html and "<link" not in html
-    assert "prefers-color-scheme: dark" in html
-
-
-def test_a_thousand_messages_take_no_time_to_speak_of() -> None:
-    began = time.perf_counter()
-    for _ in range(1000):
-        written(nudge())
-    assert time.perf_counter() - began < 10  # about half a second on an idle machine
-
-
-def _without_tokens(output: str) -> str:
-    """The output without the parts in which digits mean nothing."""
-    return " ".join(word for word in output.split() if "/a/" not in word and "/u/" not in word and "#" not in word)
-
-
-class _Words(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
-        self.tags: set[str] = set()
-        self.hrefs: list[str] = []
-        self.handlers: list[str] = []
-        self.texts: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.add(tag)
-        self.handlers += [name for name, _ in attrs if name.startswith("on")]
-        self.hrefs += [value or "" for name, value in attrs if name == "href"]
-
-    def handle_data(self, data: str) -> None:
-        self.texts.append(data)
-
-
-def prompt(**given: Any) -> DueFollowUp:
-    asked = {"contact": None, "form_url": "https://hello.example/log?event.name=SIG", "promise": None, "notes": None}
-    return follow_up(8, **{"playbook": "who-did-you-meet", "event": Gathering(name="Robotics SIG")} | asked | given)
 
 
 def test_a_host_is_asked_whom_they_met_with_the_form_at_hand_and_no_buttons_about_nobody() -> None:
     mail = written(nudge(prompt()))
     assert mail.subject == "Who did you meet at Robotics SIG?"
     assert "Log them: https://hello.example/log?event.name=SIG" in mail.text
-    assert 'href="https://hello.example/log?event.name=SIG"' in mail.html
+    assert "https://hello.example/log?event.name=SIG" in Read(mail.html).hrefs
     for text in (mail.text, mail.html):
         assert "You met" not in text
         assert "/a/" not in text
@@ -313,3 +268,28 @@ def test_a_host_is_asked_whom_they_met_with_the_form_at_hand_and_no_buttons_abou
 def test_a_prompt_stands_behind_the_people_in_the_subject() -> None:
     mail = written(nudge(prompt(), follow_up(1, connection=UUID(int=77))))
     assert mail.subject.startswith("Erin Okafor and 1 more")
+    assert "Log them: https://hello.example/log?event.name=SIG" in mail.text
+
+
+def test_nothing_is_loaded_from_elsewhere_and_nobody_is_tracked() -> None:
+    html = written(several()).html
+    assert "<img" not in html and "url(" not in html and "@import" not in html and "<link" not in html
+    assert "prefers-color-scheme: dark" in html
+
+
+def test_a_thousand_messages_take_no_time_to_speak_of() -> None:
+    began = time.perf_counter()
+    for _ in range(1000):
+        written(nudge())
+    assert time.perf_counter() - began < 10  # about two seconds on an idle machine
+
+
+def _bare(html: str) -> str:
+    """The body without its styles, which page.html has in one place."""
+    body = html[html.index("<body") :]
+    return re.sub(r' style="[^"]*"', "", body)
+
+
+def _acts(links: Links, url: str) -> tuple[Acting, str]:
+    token, _, act = url.partition("/a/")[2].partition("?act=")
+    return links.read_act(token), act

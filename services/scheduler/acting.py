@@ -1,7 +1,6 @@
 """What people said about follow-ups, connections and everything; and addresses that must not, or may again, be used."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -71,11 +70,11 @@ async def restore_addresses(conn: Connection, events: Sequence[AddressRestored],
     for one in suppressed:
         person, meeting = people[one.person_id], of_them[one.meeting_id]
         waits = planning.stood(
-            kept.moved_on(replace(one, state="waiting", reason=None), clock_of(person), now), meeting
+            kept.moved_on(one._replace(state="waiting", reason=None), clock_of(person), now), meeting
         )
         waits = planning.barred(waits, meeting, person, against)
         if waits.addressee == "contact":
-            waits = replace(waits, contact_id=addressee.id_of(meeting.contact))
+            waits = waits._replace(contact_id=addressee.id_of(meeting.contact))
         if waits.state == "waiting":
             after[one.id] = waits
     # Another meeting may have taken over while nothing could be sent.

@@ -1,7 +1,7 @@
 """A changed plan is applied to what was planned by it before: asked for, never by itself."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -67,4 +67,4 @@ async def apply(conn: Connection, plan: Plan, now: datetime, *, after: UUID, lim
 
 def _soon(one: PlannedFollowUp, clock: Clock, now: datetime) -> PlannedFollowUp:
     target = wall_time.next_send_time(now, clock)
-    return replace(one, target=target, moment=wall_time.place(target, clock, heeds_quiet=one.heeds_quiet))
+    return one._replace(target=target, moment=wall_time.place(target, clock, heeds_quiet=one.heeds_quiet))

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -168,7 +168,7 @@ def _heirs(due: Sequence[FollowUp], ended: Sequence[FollowUp]) -> list[FollowUp]
     for one in ended:
         rolled[one.connection_id] = max(one.rolled, rolled.get(one.connection_id, 0))
     return [
-        replace(one, rolled=rolled[one.connection_id]) if rolled.get(one.connection_id, 0) > one.rolled else one
+        one._replace(rolled=rolled[one.connection_id]) if rolled.get(one.connection_id, 0) > one.rolled else one
         for one in due
     ]
 

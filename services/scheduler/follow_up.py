@@ -4,10 +4,9 @@ Every change is a new value with the next revision. What has ended stays as it i
 was overtaken by a newer one, would change.
 """
 
-from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 from operator import attrgetter
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 from uuid import UUID
 
 from services.scheduler import wall_time
@@ -25,9 +24,8 @@ OPEN: Final = ("waiting", "nudged")
 DOABLE: Final = (*OPEN, "stopped")  # who did it and then stopped has done it, in whatever order we hear of the two
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FollowUp:
-    """A row of `follow_ups`."""
+class FollowUp(NamedTuple):
+    """A row of `follow_ups`; a tuple, since each is copied a dozen times in its life, and a tuple is copied fast."""
 
     id: UUID
     meeting_id: UUID
@@ -101,8 +99,7 @@ def address(person: Person, channel: Channel) -> str | None:
 
 def ended(follow_up: FollowUp, state: FollowUpState, reason: str | None = None) -> FollowUp:
     """Return it in this last state; an expired one is named in the next nudge."""
-    return replace(
-        follow_up,
+    return follow_up._replace(
         revision=follow_up.revision + 1,
         state=state,
         reason=reason,
@@ -114,7 +111,7 @@ def ended(follow_up: FollowUp, state: FollowUpState, reason: str | None = None) 
 
 def nudged(follow_up: FollowUp, nudge: UUID) -> FollowUp:
     """Return it handed over with this nudge."""
-    return replace(follow_up, revision=follow_up.revision + 1, state="nudged", reason=None, nudge_id=nudge, rolled=0)
+    return follow_up._replace(revision=follow_up.revision + 1, state="nudged", reason=None, nudge_id=nudge, rolled=0)
 
 
 def rolled(follow_up: FollowUp, clock: Clock, now: datetime) -> FollowUp:
@@ -141,7 +138,7 @@ def moved_on(follow_up: FollowUp, clock: Clock, now: datetime) -> FollowUp:
 def held(follow_up: FollowUp, now: datetime, clock: Clock) -> FollowUp:
     """Return it at the end of the quiet hours that it is now."""
     end = wall_time.moment(clock.held(now), clock.zone)
-    return replace(follow_up, revision=follow_up.revision + 1, local_time=end.local, zone=end.zone, due_at=end.due_at)
+    return follow_up._replace(revision=follow_up.revision + 1, local_time=end.local, zone=end.zone, due_at=end.due_at)
 
 
 def put(follow_up: FollowUp, target: Target, clock: Clock, *, rolled: int | None = None) -> FollowUp:
@@ -151,8 +148,7 @@ def put(follow_up: FollowUp, target: Target, clock: Clock, *, rolled: int | None
     there = (target.day, target.at, target.not_before, moment.local, moment.zone, moment.due_at, rolled)
     if follow_up.state == "waiting" and _place(follow_up) == there:
         return follow_up
-    return replace(
-        follow_up,
+    return follow_up._replace(
         revision=follow_up.revision + 1,
         state="waiting",
         reason=None,
@@ -189,10 +185,10 @@ def acted(follow_up: FollowUp, act: ActedData, clock: Clock) -> FollowUp:
         return follow_up
     match act.act:
         case "done":
-            return replace(ended(follow_up, "done"), acted_at=act.at)
+            return ended(follow_up, "done")._replace(acted_at=act.at)
         case "later":
             put_off = put(follow_up, _later(act, clock), clock)
-            return replace(put_off, revision=follow_up.revision + 1, acted_at=act.at)
+            return put_off._replace(revision=follow_up.revision + 1, acted_at=act.at)
         case "stop":
             return follow_up  # of the connection, or of everything: what waits is found by the stop itself
 

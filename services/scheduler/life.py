@@ -5,7 +5,6 @@ through a school year.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from operator import attrgetter
 from uuid import UUID
@@ -20,7 +19,7 @@ from services.scheduler.planning import Standing, Stop
 from services.scheduler.wall_clock import Clock
 from shared.events import ActedData, Meeting, Person
 
-_facts = attrgetter(*(name for name in FollowUp.__dataclass_fields__ if name != "revision"))
+_facts = attrgetter(*(name for name in FollowUp._fields if name != "revision"))
 
 
 def changed(before: Mapping[UUID, FollowUp], after: Mapping[UUID, FollowUp]) -> list[FollowUp]:
@@ -34,7 +33,7 @@ def changed(before: Mapping[UUID, FollowUp], after: Mapping[UUID, FollowUp]) -> 
             continue
         else:
             revision = was.revision + 1
-        found.append(one if one.revision == revision else replace(one, revision=revision))
+        found.append(one if one.revision == revision else one._replace(revision=revision))
     return found
 
 

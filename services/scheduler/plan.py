@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 from uuid import UUID, uuid5
 
 from services.scheduler import addressee, plan_file, wall_time
@@ -25,8 +25,7 @@ ON_THE_WAY: Final = timedelta(minutes=1)
 Planned = Literal["waiting", "skipped"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedFollowUp:
+class PlannedFollowUp(NamedTuple):
     """A follow-up as its plan has it."""
 
     step: int
@@ -34,12 +33,12 @@ class PlannedFollowUp:
     playbook: Playbook
     channel: Channel | None  # None: the recipient's own
     heeds_quiet: bool
+    target: Target  # the rule, which moves with the recipient's zone and wishes
+    moment: Moment
     every: str | None = None
     on_outcome: Outcome | None = None
     is_for_goal: bool = False
     to: Addressee = "owner"
-    target: Target  # the rule, which moves with the recipient's zone and wishes
-    moment: Moment
     state: Planned = "waiting"
     reason: str | None = None
 
@@ -117,7 +116,7 @@ def follow_ups(
     planned = schedule(plan, clock, met_at=meeting.met_at, goal_at=meeting.goal_at, since=since)
     if addressee.agreed(meeting.contact) is None:
         planned = [
-            replace(one, state="skipped", reason="no-consent") if one.to == "contact" else one for one in planned
+            one._replace(state="skipped", reason="no-consent") if one.to == "contact" else one for one in planned
         ]
     late = [follow_up for follow_up in planned if follow_up.state == "waiting" and _is_late(follow_up, now)]
     if not late:
@@ -125,8 +124,8 @@ def follow_ups(
     # A plan that does not wait for the morning does not wait for the send time either.
     target = Target(not_before=now) if plan.ignore_quiet_hours else wall_time.next_send_time(now, clock)
     moment = wall_time.place(target, clock, heeds_quiet=not plan.ignore_quiet_hours)
-    caught_up = replace(late[-1], target=target, moment=moment)
-    skipped = [replace(follow_up, state="skipped", reason="past") for follow_up in late[:-1]]
+    caught_up = late[-1]._replace(target=target, moment=moment)
+    skipped = [follow_up._replace(state="skipped", reason="past") for follow_up in late[:-1]]
     in_time = [follow_up for follow_up in planned if follow_up not in late]
     return _in_order([*skipped, caught_up, *in_time])
 

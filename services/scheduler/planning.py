@@ -1,7 +1,7 @@
 """Planning anew: what a plan, or a person's word, makes of the follow-ups of a meeting; pure."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal, assert_never
 from uuid import UUID
@@ -86,9 +86,9 @@ def stood(one: FollowUp, meeting: Meeting) -> FollowUp:
         return one
     match meeting.state:
         case "active":
-            return replace(one, is_paused=False) if one.is_paused else one
+            return one._replace(is_paused=False) if one.is_paused else one
         case "paused":
-            return one if one.is_paused else replace(one, is_paused=True)
+            return one if one.is_paused else one._replace(is_paused=True)
         case "stopped":
             return kept.ended(one, "stopped")
         case "cancelled":
@@ -135,7 +135,7 @@ def barred(follow_up: FollowUp, meeting: Meeting, person: Person, standing: Stan
     if follow_up.state != "waiting":
         return follow_up
     end = standing.why_not(meeting, person, addressee.channel_of(follow_up, person), follow_up.addressee)
-    return replace(kept.ended(follow_up, *end), revision=follow_up.revision) if end else follow_up
+    return kept.ended(follow_up, *end)._replace(revision=follow_up.revision) if end else follow_up
 
 
 def wishes(person: Person) -> tuple[object, ...]:
@@ -192,15 +192,15 @@ def planned_anew(
         if id in early:
             fresh = kept.acted(fresh, early[id], clock)
         if found is None:
-            changed.append(fresh if fresh.revision == 1 else replace(fresh, revision=1))
+            changed.append(fresh if fresh.revision == 1 else fresh._replace(revision=1))
         elif _may_change(found, fresh):
-            fresh = replace(fresh, revision=found.revision, acted_at=found.acted_at, nudge_id=found.nudge_id)
+            fresh = fresh._replace(revision=found.revision, acted_at=found.acted_at, nudge_id=found.nudge_id)
             if found.overtaken_by is not None and fresh.state == "waiting":
-                fresh = replace(
-                    fresh, state=found.state, reason=found.reason, overtaken_by=found.overtaken_by, is_paused=False
+                fresh = fresh._replace(
+                    state=found.state, reason=found.reason, overtaken_by=found.overtaken_by, is_paused=False
                 )
             if fresh != found:
-                changed.append(replace(fresh, revision=found.revision + 1))
+                changed.append(fresh._replace(revision=found.revision + 1))
     gone = [
         one
         for one in known

@@ -17,7 +17,7 @@ from shared.events import Meeting, Person
 PEOPLE: Final = 7301
 BUCKETS: Final = 64
 
-COLUMNS: Final = tuple(FollowUp.__dataclass_fields__)
+COLUMNS: Final = FollowUp._fields
 FIELDS: Final = ", ".join(f"f.{name}" for name in COLUMNS)
 
 

@@ -84,7 +84,8 @@ class Clock:
 
     def resolve(self, day: date, local_time: time) -> datetime:
         """Return the instant of this local time; one in a gap with the offset before it, the first of a fold."""
-        return datetime.combine(day, local_time.replace(fold=0), tzinfo=self.zone).astimezone(UTC)
+        first = local_time.replace(fold=0) if local_time.fold else local_time
+        return datetime.combine(day, first, tzinfo=self.zone).astimezone(UTC)
 
     def held(self, instant: datetime) -> datetime:
         """Return the instant itself, or the end of the quiet hours it falls in."""

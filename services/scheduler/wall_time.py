@@ -4,9 +4,9 @@ Days, weeks, months and years are counted on the wall clock of the person; hours
 """
 
 import calendar
-from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import islice
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from services.scheduler.offset import SECONDS, NoSuchTime, Offset, Unit
@@ -14,8 +14,7 @@ from services.scheduler.school_days import LAST
 from services.scheduler.wall_clock import Clock, remember
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
+class Target(NamedTuple):
     """When something is wanted, before a person's days and quiet hours have their say; what is kept of a timer's rule.
 
     With a day: at the send time, or `at`, of that day, or of a later one when that would be before `not_before`.
@@ -27,8 +26,7 @@ class Target:
     not_before: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Moment:
+class Moment(NamedTuple):
     """An instant, and what the wall clock shows then."""
 
     due_at: datetime
@@ -99,7 +97,7 @@ def _after_the_pause(target: Target, clock: Clock) -> Target:
     day = target.day
     if day is None and target.not_before is not None:
         day = target.not_before.astimezone(clock.zone).date()
-    return target if until is None or day is None or day >= until else replace(target, day=until)
+    return target if until is None or day is None or day >= until else target._replace(day=until)
 
 
 def moment(due_at: datetime, zone: ZoneInfo) -> Moment:

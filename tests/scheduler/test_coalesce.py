@@ -1,6 +1,5 @@
 """Coalescing, whatever is due: everything ends once, nobody gets two nudges on a channel."""
 
-from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from uuid import UUID, uuid4
 
@@ -78,7 +77,7 @@ def test_what_the_newer_replaces_at_night_is_not_sent_in_the_morning() -> None:
 
 def test_what_is_found_late_on_a_saturday_waits_for_monday() -> None:
     friday, saturday = NOW + 2 * DAY, NOW + 2 * DAY + timedelta(hours=20)
-    calendar, hours = follow_up(0, friday), replace(follow_up(1, friday), on_day=None, not_before=friday)
+    calendar, hours = follow_up(0, friday), follow_up(1, friday)._replace(on_day=None, not_before=friday)
     result = fired(person(), calendar, hours, now=saturday)
     assert (end(result, calendar), end(result, hours)) == ("waiting", "nudged")
     waits = next(one for one in result.changed if one.id == calendar.id)

@@ -129,13 +129,13 @@ def twice_after_the_outage(record: Record) -> None:
 
 def without_a_reason(record: Record) -> None:
     last = record.changes[-1]
-    record.changes.append(last._replace(after=replace(last.after, revision=last.after.revision + 1, state="skipped")))
+    record.changes.append(last._replace(after=last.after._replace(revision=last.after.revision + 1, state="skipped")))
 
 
 def twice_ended(record: Record) -> None:
     last = {change.after.id: change for change in record.changes}
     ended = next(change for change in last.values() if change.after.state == "nudged")
-    again = replace(ended.after, state="expired", revision=ended.after.revision + 1)
+    again = ended.after._replace(state="expired", revision=ended.after.revision + 1)
     record.changes.append(ended._replace(after=again))
 
 
@@ -190,9 +190,9 @@ def test_a_broken_rule_is_seen(break_it: Callable[[Record], None], rule: str) ->
 def test_who_finds_every_nudge_full_is_seen_to_starve(record: Record) -> None:
     first = next(change for change in record.changes if change.cause == "fired" and change.after.state == "nudged")
     starving = Record(record.number, people=record.people)
-    starving.add(BEGINS, "meeting", replace(first.after, revision=1, state="waiting", rolled=0))
+    starving.add(BEGINS, "meeting", first.after._replace(revision=1, state="waiting", rolled=0))
     for n in range(1, 6):  # alone, with a limit of at least one: it should have gone with the first
-        starving.add(BEGINS + n * timedelta(days=1), "fired", replace(first.after, state="waiting", rolled=n))
+        starving.add(BEGINS + n * timedelta(days=1), "fired", first.after._replace(state="waiting", rolled=n))
     assert waits(record).starved == []
     assert len(waits(starving).starved) == 1
 
@@ -201,7 +201,7 @@ def test_a_step_on_another_day_than_its_plan_has_is_seen(record: Record) -> None
     assert list(misplaced(record, PLANS)) == []
     n, first = next((n, change) for n, change in enumerate(record.changes) if change.after.playbook == "say-hello")
     moved = replace(record, changes=list(record.changes))
-    moved.changes[n] = first._replace(after=replace(first.after, due_at=first.after.due_at + timedelta(days=1)))
+    moved.changes[n] = first._replace(after=first.after._replace(due_at=first.after.due_at + timedelta(days=1)))
     assert len(list(misplaced(moved, PLANS))) == 1
     other: Plan = PLANS.get("meetup")
     assert list(misplaced(record, Plans({name: replace(other, name=name) for name in PLANS.names})))

@@ -196,10 +196,11 @@ class Book:
         ]
 
     def _keep(self, changed: Iterable[FollowUp], now: datetime, cause: Cause) -> None:
-        for one in changed:
+        for each in changed:
+            one = each
             if one.revision == 1:
                 # As the driver reads it from a row: of a class of its own, which hashes faster.
-                object.__setattr__(one, "id", driver.UUID(one.id.bytes))
+                one = one._replace(id=driver.UUID(one.id.bytes))
                 self._of_meeting[one.meeting_id].append(one.id)
             self._follow_ups[one.id] = one
             if one.state == "waiting":

@@ -34,7 +34,7 @@ class Report:
         """Count one educator's year."""
         self.educators += 1
         self.meetings += len({meeting.id for _, meeting in record.meetings})
-        last = {change.after.id.int: change.after for change in record.changes}
+        last = {change.after.id: change.after for change in record.changes}
         self.follow_ups += len(last)
         self.ends += Counter(_end(one.state, one.reason, is_paused=one.is_paused) for one in last.values())
         self.nudges += len(record.nudges)

@@ -53,13 +53,13 @@ Found = Iterator[tuple[str, str]]
 class _Check:
     record: Record
     walls: list[tuple[datetime, Person, Wall]] = field(init=False)
-    lives_of: dict[int, list[Change]] = field(init=False)
+    lives_of: dict[UUID, list[Change]] = field(init=False)
 
     def __post_init__(self) -> None:
         self.walls = [(since, person, Wall(person)) for since, person in self.record.people]
         self.lives_of = defaultdict(list)
         for change in self.record.changes:
-            self.lives_of[change.after.id.int].append(change)
+            self.lives_of[change.after.id].append(change)
 
     def then(self, at: datetime) -> tuple[Person, Wall]:
         """Return the person as we knew them at this moment."""
@@ -67,7 +67,7 @@ class _Check:
 
     def lives(self) -> Found:
         """Every follow-up ends in one way, with a reason, or waits for a moment after the year."""
-        carried = Counter(one.id.int for _, nudge in self.record.nudges for one in nudge.follow_ups)
+        carried = Counter(one.id for _, nudge in self.record.nudges for one in nudge.follow_ups)
         for key, life in self.lives_of.items():
             id = life[0].after.id
             before: FollowUp | None = None

@@ -1,18 +1,17 @@
 """How long what was due had to wait, and for what: no connection may starve behind others."""
 
 import math
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import groupby
 from typing import Final
 from uuid import UUID
 
 from services.scheduler.follow_up import FollowUp
-from tests.simulation.record import Change, Record
+from tests.simulation.record import Record
 from tests.simulation.wall import DAY, Wall
-from tests.simulation.world import AFTER_THE_OUTAGE, UP
+from tests.simulation.world import AFTER_THE_OUTAGE, BEGINS, UP
 
 # As README promises: who has rolled so often goes first.
 FIRST_AFTER: Final = 3
@@ -55,24 +54,15 @@ def waits(record: Record) -> Waits:
     What the owner's word or wishes, a touch or the meeting moved waits for its new moment, not since the old one.
     """
     found = Waits()
-    before: dict[int, FollowUp] = {}
+    before: dict[UUID, FollowUp] = {}
     pending: dict[UUID, _Pending] = {}
     crowd = 0  # the most connections that were due at once
     limit = min(max(person.daily_limit, 1) for _, person in record.people)
-    for at, changes in _moments(record):
-        fired: dict[UUID, list[tuple[FollowUp, FollowUp]]] = defaultdict(list)
-        for change in changes:
-            after = change.after
-            if after.revision == 1:
-                before[after.id.int] = after
-                continue
-            if change.cause == "fired":
-                fired[after.connection_id].append((before[after.id.int], after))
-                if before[after.id.int].due_at < UP <= at:
+    for at, fired in _rounds(record, before, pending):
+        for of_connection in fired.values():
+            for was, after in of_connection:
+                if was.due_at < UP <= at:
                     found.caught_up[after.reason or ("put off" if after.state == "waiting" else after.state)] += 1
-            else:
-                pending.pop(after.connection_id, None)
-            before[after.id.int] = after
         crowd = max(crowd, len(fired))
         for connection, ends in fired.items():
             since = min(was.due_at for was, _ in ends)
@@ -130,6 +120,24 @@ def _wanted_days(wall: Wall, since: datetime, at: datetime) -> int:
     return sum(wall.why_not(first + n * DAY) is None for n in range(1, (last - first).days + 1))
 
 
-def _moments(record: Record) -> Iterator[tuple[datetime, list[Change]]]:
-    for at, changes in groupby(record.changes, key=lambda change: change.at):
-        yield at, list(changes)
+def _rounds(
+    record: Record, before: dict[UUID, FollowUp], pending: dict[UUID, _Pending]
+) -> Iterator[tuple[datetime, dict[UUID, list[tuple[FollowUp, FollowUp]]]]]:
+    """Yield each moment at which the timers fired, with what became of what, by connection.
+
+    Whose follow-up something else has moved since is pending no more.
+    """
+    fired_at = BEGINS
+    fired: dict[UUID, list[tuple[FollowUp, FollowUp]]] = {}
+    for at, cause, after in record.changes:
+        if fired and at != fired_at:
+            yield fired_at, fired
+            fired = {}
+        if cause == "fired":
+            fired_at = at
+            fired.setdefault(after.connection_id, []).append((before[after.id], after))
+        elif after.revision > 1:
+            pending.pop(after.connection_id, None)
+        before[after.id] = after
+    if fired:
+        yield fired_at, fired

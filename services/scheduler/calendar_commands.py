@@ -1,6 +1,8 @@
 """`afterhello calendar`: school breaks out of iCalendar files and feeds."""
 
 import asyncio
+import os
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -9,8 +11,8 @@ from uuid import UUID
 import typer
 
 from services.scheduler import ical, store_calendars
-from services.scheduler.calendars import READ_EVERY
-from services.scheduler.ical import NotACalendar
+from services.scheduler.calendars import READ_EVERY, problem
+from services.scheduler.ical import Found, NotACalendar
 from shared import db
 from shared.command import Failed, Refused, connection, show, show_json
 from shared.db import Connection
@@ -37,31 +39,37 @@ def import_(
     """Take the whole-day events of a calendar as breaks: nothing is sent on them, and what waits moves at once."""
     is_url = "://" in source or source.startswith("webcal:")
 
-    async def work(conn: Connection) -> int:
+    words = [_typed(word) for word in only or ()]
+
+    async def work(conn: Connection) -> Found:
         now = await db.now(conn)
         whose = await _person(conn, person)
         text = await _fetched(source) if is_url else _file(source)
         try:
-            found = ical.breaks(text, today=now.date(), only=only or ())
+            found = ical.read(text, today=now.date(), only=words)
         except NotACalendar as error:
-            raise Refused(f"{source}: {error}") from None
+            raise Refused(f"{_typed(source)}: {error}") from None
         async with conn.transaction():
             await store_calendars.keep(
                 conn,
-                allowed(source) if is_url else Path(source).name,
-                found,
+                allowed(source) if is_url else _typed(Path(source).name),
+                found.breaks,
                 person=whose,
-                only=only or (),
+                only=words,
                 now=now,
                 next_read_at=now + READ_EVERY if is_url else None,
+                problem=problem(found.left_out),
             )
-        return len(found)
+        return found
 
-    count = _do(work)
+    found = _do(work)
+    count = len(found.breaks)
     if as_json:
-        show_json({"source": source, "person": person, "breaks": count})
+        show_json({"source": _typed(source), "person": person, "breaks": count, "left_out": found.left_out})
     else:
         print(f"{count} break{'' if count == 1 else 's'} for {person or 'everybody'}; what waits moves out of them")
+    for one in found.left_out:
+        print(f"afterhello: {_typed(source)}: left out: {one}", file=sys.stderr)
 
 
 @calendar.command("list")
@@ -79,7 +87,7 @@ def remove(
     async def work(conn: Connection) -> bool:
         whose = await _person(conn, person)
         async with conn.transaction():
-            return await store_calendars.remove(conn, source, person=whose)
+            return await store_calendars.remove(conn, _typed(source), person=whose)
 
     if not _do(work):
         raise Refused(f"there is no calendar {source!r} of {person or 'everybody'} (`afterhello calendar list`)")
@@ -94,12 +102,22 @@ def _do(work: Callable[[Connection], Awaitable[T]]) -> T:
     return asyncio.run(run())
 
 
+def _typed(text: str) -> str:
+    """Return what was typed as text, also where the terminal, or a file's name, is not in UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(text).decode("cp1252", "replace")
+    return text
+
+
 async def _person(conn: Connection, email: str | None) -> UUID | None:
     if email is None:
         return None
-    found = await store_calendars.person_with(conn, email.strip())
+    email = _typed(email).strip()
+    found = await store_calendars.person_with(conn, email)
     if found is None:
-        raise Refused(f"--person: nobody with the address {email.strip()} has logged a meeting")
+        raise Refused(f"--person: nobody with the address {email} has logged a meeting")
     return found
 
 

@@ -1,7 +1,7 @@
 """Calendars: read again once a day where they come from a URL."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -38,7 +38,7 @@ class Calendars:
         try:
             text = await self.fetch(one.source)
             # A large feed takes seconds to follow, and meanwhile timers have to fire.
-            found = await asyncio.to_thread(ical.breaks, text, today=now.date(), only=one.words)
+            found = await asyncio.to_thread(ical.read, text, today=now.date(), only=one.words)
         except (TryAgain, Forbidden, NotACalendar) as error:
             async with self.pool.acquire(timeout=5) as conn:
                 await store_calendars.failed(conn, one.id, str(error))
@@ -46,7 +46,22 @@ class Calendars:
             return 1
         changed = await db.in_transaction(
             self.pool,
-            lambda conn: store_calendars.read(conn, one.id, found, now=now, next_read_at=now + READ_EVERY),
+            lambda conn: store_calendars.read(
+                conn, one.id, found.breaks, now=now, next_read_at=now + READ_EVERY, problem=problem(found.left_out)
+            ),
         )
-        log.info("calendar.read", calendar=str(one.id), breaks=len(found), changed=changed)
+        log.info(
+            "calendar.read",
+            calendar=str(one.id),
+            breaks=len(found.breaks),
+            left_out=len(found.left_out),
+            changed=changed,
+        )
         return 1
+
+
+def problem(left_out: Sequence[str]) -> str | None:
+    """Return what is wrong with a calendar of which these events were left out; None when that is nothing."""
+    if not left_out:
+        return None
+    return f"left out: {left_out[0]}" + (f", and {len(left_out) - 1} more" if len(left_out) > 1 else "")

@@ -2,134 +2,190 @@
 
 An event counts when it lasts whole days, also those written from midnight to midnight, as Outlook may; meetings and
 bells, which have hours, do not. Recurring events are followed for some years, less their exceptions; cancelled ones are
-left out.
+left out. One that cannot be understood is named, and the others count all the same.
 """
 
-import re
-from collections import deque
+import unicodedata
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from itertools import islice, takewhile
 from typing import Any, Final
 
-from dateutil.rrule import rrulestr
-from icalendar import Calendar
+from icalendar import Event, vRecur
 
-from services.scheduler.school_days import LAST
+from services.scheduler import ical_text
+from services.scheduler.ical_rules import MOST_RULES, Unclear, repeated
+from services.scheduler.ical_text import Written
 from shared.events import Break
 
-YEARS_AHEAD: Final = timedelta(days=4 * 366)
 MOST_EVENTS: Final = 5_000
-MOST_RULES: Final = 60  # a rule that can never be met, such as each 30 February, takes seconds to see through
-MOST_TIMES: Final = 1_000  # of one recurring event, the last
-MOST_COUNTED: Final = 50_000  # more than a century of days
+MOST_BREAKS: Final = 5_000  # the last ones, merged: planning looks through them all
 LONGEST: Final = timedelta(days=366)
+DAY: Final = timedelta(days=1)
 
 
 class NotACalendar(ValueError):
     """Why this is no calendar, in words."""
 
 
-def breaks(text: bytes, *, today: date, only: Collection[str] = ()) -> tuple[Break, ...]:
-    """Return the breaks in this calendar, in order and merged; with `only`, of events named by one of these words.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What a calendar holds."""
+
+    breaks: tuple[Break, ...]  # in order, and merged
+    left_out: tuple[str, ...] = ()  # events that could not be understood, by name, and why
+
+
+def read(text: bytes, *, today: date, only: Collection[str] = ()) -> Found:
+    """Return the breaks in this calendar; with `only`, of events named by one of these words.
 
     Raises `NotACalendar` for what is none, and for what has no whole-day event that counts.
     """
-    try:
-        events: list[Any] = Calendar.from_ical(text).walk("VEVENT")[: MOST_EVENTS + 1]
-        if len(events) > MOST_EVENTS:
-            raise NotACalendar(f"it has more than {MOST_EVENTS} events")
-        if sum("RRULE" in event for event in events) > MOST_RULES:
-            raise NotACalendar(f"it has more than {MOST_RULES} events that repeat")
-        replaced = {(str(event.get("UID")), event["RECURRENCE-ID"].dt) for event in events if "RECURRENCE-ID" in event}
-        wanted = [word.casefold() for word in only]
-        found = [
-            off
-            for event in events
-            if not wanted or any(word in str(event.get("SUMMARY", "")).casefold() for word in wanted)
-            for off in _of(event, replaced, today)
-        ]
-    except NotACalendar:
-        raise
-    except (ValueError, KeyError, AttributeError, TypeError, IndexError, OverflowError, RecursionError) as error:
-        raise NotACalendar(f"it is no iCalendar: {error}"[:200]) from None
+    written = ical_text.events(text)
+    if written is None:
+        raise NotACalendar("it is no iCalendar: no line in it says BEGIN:VCALENDAR")
+    if len(written) > MOST_EVENTS:
+        raise NotACalendar(f"it has more than {MOST_EVENTS} events")
+    events = [(one, Event.from_ical(one.text)) for one in written]
+    if sum("RRULE" in event for _, event in events) > MOST_RULES:
+        raise NotACalendar(f"it has more than {MOST_RULES} events that repeat")
+    replaced = {place for _, event in events if (place := _replaces(event))}
+    wanted = [_folded(word) for word in only]
+    found: list[Break] = []
+    left_out: list[str] = []
+    for one, event in events:
+        if wanted and not any(word in _folded(_name(event)) for word in wanted):
+            continue
+        try:
+            if not one.is_whole:
+                raise Unclear("it is cut off")
+            found += _of(event, replaced, today)
+        except Unclear as error:
+            left_out.append(_left_out(one, event, str(error)))
+        except (ValueError, KeyError, AttributeError, TypeError, IndexError, OverflowError, RecursionError):
+            left_out.append(_left_out(one, event, "its dates make no sense"))
     if not found:
         about = f" with {' or '.join(only)} in its name" if only else ""
-        raise NotACalendar(f"it has no event of whole days{about}")
-    return tuple(_merged(found))
+        raise NotACalendar(left_out[0] if left_out else f"it has no event of whole days{about}")
+    return Found(breaks=tuple(_merged(found))[-MOST_BREAKS:], left_out=tuple(left_out))
+
+
+def _left_out(one: Written, event: Any, why: str) -> str:
+    name = " ".join(_name(event).split())[:60]
+    return f"{name!r} (line {one.line}): {why}" if name else f"the event in line {one.line}: {why}"
 
 
 def _of(event: Any, replaced: Collection[tuple[str, Any]], today: date) -> Iterator[Break]:
+    if str(_one(event, "STATUS", "")).upper() == "CANCELLED":
+        return
     first = _first(event)
-    if first is None or str(event.get("STATUS", "")).upper() == "CANCELLED":
+    if first is None:
         return
     length = _length(event, first)
-    uid = str(event.get("UID"))
+    uid = str(_one(event, "UID", ""))
     for day in _days(event, first, today):
         if "RECURRENCE-ID" in event or (uid, day) not in replaced:
-            yield Break(first=day, last=day + length - timedelta(days=1))
+            yield Break(first=day, last=day + length - DAY)
 
 
 def _first(event: Any) -> date | None:
     """Return the day on which an event of whole days begins."""
-    first = event["DTSTART"].dt
+    first = _date(event, "DTSTART")
+    if first is None:
+        raise Unclear("it does not say when it begins (DTSTART)")
     if not isinstance(first, datetime):
-        return first  # type: ignore[no-any-return]
-    end = event["DTEND"].dt if "DTEND" in event else None
+        return first
+    end = _date(event, "DTEND")
     if not isinstance(end, datetime) or first.time() != time() or end.time() != time() or end.date() <= first.date():
         return None
     # Midnight in UTC is the evening before in Boston, unless it says that it is all of a day.
-    is_whole = first.tzname() != "UTC" or str(event.get("X-MICROSOFT-CDO-ALLDAYEVENT", "")).upper() == "TRUE"
+    is_whole = first.tzname() != "UTC" or str(_one(event, "X-MICROSOFT-CDO-ALLDAYEVENT", "")).upper() == "TRUE"
     return first.date() if is_whole else None
 
 
 def _length(event: Any, first: date) -> timedelta:
-    if "DTEND" in event:
-        end = event["DTEND"].dt  # not part of it
-        length = (end.date() if isinstance(end, datetime) else end) - first
+    end = _date(event, "DTEND")
+    length = DAY
+    if isinstance(end, datetime):
+        length = end.date() - first + (DAY if end.time() != time() else timedelta())  # it lasts into that day
+    elif end is not None:
+        length = end - first  # not part of it
     elif "DURATION" in event:
-        length = event["DURATION"].dt
-    else:
-        length = timedelta(days=1)
-    length = max(timedelta(days=length.days), timedelta(days=1))
+        length = _value(event, "DURATION")
+    length = max(timedelta(days=length.days), DAY)
     if length > LONGEST:
-        raise NotACalendar(f"{str(event.get('SUMMARY', 'an event'))[:60]!r} lasts longer than a year")
+        raise Unclear("it lasts longer than a year")
     return length
 
 
 def _days(event: Any, first: date, today: date) -> list[date]:
     """Return on which days it begins."""
-    if "RRULE" not in event:
-        days = [first]
-    else:
-        rules = event["RRULE"] if isinstance(event["RRULE"], list) else [event["RRULE"]]
-        start = datetime.combine(first, time())
-        until = datetime.combine(min(max(today, first) + YEARS_AHEAD, LAST), time())
-        days = []
-        for rule in rules:
-            # An UNTIL in UTC beside a day without a zone is common, and refused: the day alone is meant.
-            text = ";".join(
-                part[: len("UNTIL=YYYYMMDD")] if part.startswith("UNTIL=") else part
-                for part in rule.to_ical().decode().split(";")
-            )
-            if re.search(r"FREQ=(SECOND|MINUTE|HOUR)LY", text):
-                raise NotACalendar("a rule that repeats whole days by hours, minutes or seconds is not followed")
-            times = takewhile(lambda day: day <= until, rrulestr(text, dtstart=start))
-            days += [day.date() for day in deque(islice(times, MOST_COUNTED), MOST_TIMES)]  # the last ones
+    rules = event.get("RRULE", [])
+    rules = rules if isinstance(rules, list) else [rules]
+    if not all(isinstance(rule, vRecur) for rule in rules):
+        raise Unclear("its rule (RRULE) is none")
+    days = repeated(rules, first, today) if rules else [first]
     return sorted({*days, *_dates(event, "RDATE")} - set(_dates(event, "EXDATE")))
 
 
 def _dates(event: Any, name: str) -> list[date]:
     lists = event.get(name, [])
-    found = [one.dt for dates in (lists if isinstance(lists, list) else [lists]) for one in dates.dts]
-    return [day.date() if isinstance(day, datetime) else day for day in found]
+    try:
+        found = [one.dt for dates in (lists if isinstance(lists, list) else [lists]) for one in dates.dts]
+    except (AttributeError, ValueError):
+        raise Unclear(f"its {name} is no list of days") from None
+    starts = [one[0] if isinstance(one, tuple) else one for one in found]  # a period counts by its beginning
+    return [day.date() if isinstance(day, datetime) else day for day in starts]
+
+
+def _replaces(event: Any) -> tuple[str, Any] | None:
+    """Return which event of which series this one stands for; None when it stands for itself."""
+    try:
+        at = _date(event, "RECURRENCE-ID")
+    except Unclear:
+        return None
+    return None if at is None else (str(_one(event, "UID", "")), at.date() if isinstance(at, datetime) else at)
+
+
+def _date(event: Any, name: str) -> date | None:
+    if name not in event:
+        return None
+    found = _value(event, name)
+    if not isinstance(found, date):
+        raise Unclear(f"its {name} is no day")
+    # What says that it is a day is one, though somebody wrote a time behind it.
+    says = str(getattr(_one(event, name, None), "params", {}).get("VALUE", "")).upper()
+    return found.date() if says == "DATE" and isinstance(found, datetime) else found
+
+
+def _value(event: Any, name: str) -> Any:
+    try:
+        return _one(event, name, None).dt
+    except (AttributeError, ValueError):
+        written = str(event.to_ical(sorted=False).decode(errors="replace"))
+        said = next((line for line in written.splitlines() if line.upper().startswith(name)), "").partition(":")[2]
+        raise Unclear(f"its {name} is {said[:40]!r}, which is no day or time") from None
+
+
+def _one(event: Any, name: str, default: object) -> Any:
+    """Return the property of this name, the first where somebody gave several."""
+    found = event.get(name, default)
+    return found[0] if isinstance(found, list) else found
+
+
+def _name(event: Any) -> str:
+    return str(_one(event, "SUMMARY", ""))
+
+
+def _folded(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).casefold()
 
 
 def _merged(found: list[Break]) -> Iterator[Break]:
     ordered = sorted(found, key=lambda off: (off.first, off.last))
     current = ordered[0]
     for off in ordered[1:]:
-        if off.first <= current.last + timedelta(days=1):
+        if off.first <= current.last + DAY:
             current = Break(first=current.first, last=max(current.last, off.last))
         else:
             yield current

@@ -54,15 +54,16 @@ async def keep(
     only: Sequence[str],
     now: datetime,
     next_read_at: datetime | None,
+    problem: str | None = None,
 ) -> None:
-    """Keep the breaks of this source, in place of what it had before."""
+    """Keep the breaks of this source, in place of what it had before, and what is wrong with it."""
     await conn.execute(
         """
-        INSERT INTO calendars AS c (id, person_id, source, words, breaks, read_at, next_read_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7)
+        INSERT INTO calendars AS c (id, person_id, source, words, breaks, read_at, next_read_at, problem)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
             ON CONFLICT (person_id, source) DO UPDATE
            SET words = excluded.words, breaks = excluded.breaks, read_at = excluded.read_at,
-               next_read_at = excluded.next_read_at, problem = NULL
+               next_read_at = excluded.next_read_at, problem = excluded.problem
         """,
         new_id(),
         person,
@@ -71,6 +72,7 @@ async def keep(
         [one.model_dump(mode="json") for one in breaks],
         now,
         next_read_at,
+        problem,
     )
     await changed(conn)
 
@@ -125,16 +127,25 @@ async def lease(conn: Connection, *, now: datetime, until: datetime) -> Imported
     return Imported(**row) if row else None
 
 
-async def read(conn: Connection, id: UUID, breaks: Collection[Break], *, now: datetime, next_read_at: datetime) -> bool:
-    """Keep what was read; return whether it is other than before."""
+async def read(
+    conn: Connection,
+    id: UUID,
+    breaks: Collection[Break],
+    *,
+    now: datetime,
+    next_read_at: datetime,
+    problem: str | None = None,
+) -> bool:
+    """Keep what was read, and what is wrong with it; return whether it is other than before."""
     dumped = [one.model_dump(mode="json") for one in breaks]
     before = await conn.fetchval("SELECT breaks FROM calendars WHERE id = $1 FOR UPDATE", id)
     await conn.execute(
-        "UPDATE calendars SET breaks = $2, read_at = $3, next_read_at = $4, problem = NULL WHERE id = $1",
+        "UPDATE calendars SET breaks = $2, read_at = $3, next_read_at = $4, problem = $5 WHERE id = $1",
         id,
         dumped,
         now,
         next_read_at,
+        problem,
     )
     if before is not None and before != dumped:
         await changed(conn)

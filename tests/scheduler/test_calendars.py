@@ -18,6 +18,7 @@ from services.scheduler.ical import NotACalendar
 from services.scheduler.rezoning import Rezoning
 from shared import fetching
 from shared.db import Pool
+from shared.events import Break
 from shared.fetching import Forbidden
 from shared.retry import TryAgain
 from tests.factories import acted, meeting_logged, person
@@ -35,6 +36,13 @@ def calendar(*events: str) -> bytes:
 
 def day(at: date) -> str:
     return f"{at:%Y%m%d}"
+
+
+def breaks(text: bytes, *, today: date, only: Sequence[str] = ()) -> Sequence[Break]:
+    """Return the breaks of a calendar of which all events are understood."""
+    found = ical.read(text, today=today, only=only)
+    assert found.left_out == ()
+    return found.breaks
 
 
 def off(first: date, last: date, summary: str = "Break") -> str:
@@ -83,12 +91,12 @@ WINTER = "DTSTART;VALUE=DATE:20261221\nDTEND;VALUE=DATE:20270103\nSUMMARY:Winter
 def test_the_whole_days_of_a_calendar_are_its_breaks(
     events: list[str], only: Sequence[str], expected: list[tuple[str, str]]
 ) -> None:
-    found = ical.breaks(calendar(*events), today=TODAY, only=only)
+    found = breaks(calendar(*events), today=TODAY, only=only)
     assert [(str(one.first), str(one.last)) for one in found] == expected
 
 
 def test_a_weekly_break_that_began_long_ago_is_followed_to_where_it_matters() -> None:
-    found = ical.breaks(calendar("DTSTART;VALUE=DATE:19700105\nRRULE:FREQ=WEEKLY"), today=TODAY)
+    found = breaks(calendar("DTSTART;VALUE=DATE:19700105\nRRULE:FREQ=WEEKLY"), today=TODAY)
     assert (len(found), found[-1].last.year) == (1000, 2030)
 
 
@@ -96,11 +104,11 @@ def test_an_event_moved_out_of_its_series_is_where_it_was_moved() -> None:
     series = "DTSTART;VALUE=DATE:20261102\nRRULE:FREQ=MONTHLY;COUNT=2"
     moved = "UID:0\nRECURRENCE-ID;VALUE=DATE:20261202\nDTSTART;VALUE=DATE:20261204"
     text = calendar(series, moved).replace(b"UID:1\r\n", b"")
-    assert [str(one.first) for one in ical.breaks(text, today=TODAY)] == ["2026-11-02", "2026-12-04"]
+    assert [str(one.first) for one in breaks(text, today=TODAY)] == ["2026-11-02", "2026-12-04"]
 
 
 def test_a_break_without_an_end_in_sight_is_followed_for_some_years() -> None:
-    found = ical.breaks(calendar("DTSTART;VALUE=DATE:20000704\nRRULE:FREQ=YEARLY"), today=TODAY)
+    found = breaks(calendar("DTSTART;VALUE=DATE:20000704\nRRULE:FREQ=YEARLY"), today=TODAY)
     assert (found[0].first.year, found[-1].first.year) == (2000, 2030)
 
 
@@ -110,22 +118,30 @@ def test_a_break_without_an_end_in_sight_is_followed_for_some_years() -> None:
         (b"", "it is no iCalendar"),
         (b"<html>Not found</html>", "it is no iCalendar"),
         (b"\xff\xfe\x00", "it is no iCalendar"),
+        (b"BEGIN:VEVENT\r\n" + WINTER.encode() + b"\r\nEND:VEVENT\r\n", "no line in it says BEGIN:VCALENDAR"),
         (calendar(), "it has no event of whole days"),
         (calendar("DTSTART:20261111T090000Z"), "it has no event of whole days"),
         (calendar("DTSTART:20261221T000000Z\nDTEND:20261222T000000Z"), "it has no event of whole days"),  # whose day?
         (calendar("DTSTART;VALUE=DATE:20261102\nRRULE:FREQ=SECONDLY;BYMONTH=2;BYMONTHDAY=30"), "is not followed"),
         (calendar(*["DTSTART;VALUE=DATE:20261102\nRRULE:FREQ=YEARLY"] * 61), "more than 60 events that repeat"),
-        (calendar("SUMMARY:nothing"), "it is no iCalendar"),
-        (calendar("DTSTART;VALUE=DATE:20261102\nRRULE:FREQ=SOMETIMES"), "it "),
+        (calendar("SUMMARY:nothing"), r"'nothing' \(line 4\): it does not say when it begins"),
+        (
+            calendar("DTSTART;VALUE=DATE:20261102\nRRULE:FREQ=SOMETIMES"),
+            r"the event in line 4: its rule \(RRULE\) is none",
+        ),
+        (calendar("DTSTART;VALUE=DATE:20261102\nRRULE:FREQ=DAILY;INTERVAL=0"), "its rule repeats after no time"),
+        (calendar("DTSTART;VALUE=DATE:2026-11-02\nSUMMARY:A"), "its DTSTART is '2026-11-02', which is no day or time"),
+        (calendar("DTSTART;VALUE=DATE:20261102\nDTEND:tomorrow"), "its DTEND is 'tomorrow', which is no day or time"),
+        (calendar(WINTER).partition(b"END:VEVENT")[0], "'Winter recess' .line 4.: it is cut off"),
         (
             calendar("DTSTART;VALUE=DATE:20261102\nDTEND;VALUE=DATE:20361102\nSUMMARY:Ever"),
-            "'Ever' lasts longer than a year",
+            "'Ever' .line 4.: it lasts longer than a year",
         ),
     ],
 )
 def test_what_is_no_calendar_is_refused_in_words(text: bytes, why: str) -> None:
     with pytest.raises(NotACalendar, match=why):
-        ical.breaks(text, today=TODAY)
+        breaks(text, today=TODAY)
 
 
 async def rezoned(pool: Pool) -> None:
@@ -186,6 +202,34 @@ async def test_what_waits_moves_out_of_an_imported_break_and_back(
     assert await run("import", str(file), "--person", "nobody@school.example") == 2
     assert "nobody with the address" in capsys.readouterr().err
     await assert_told(scheduler_pool)
+
+
+async def test_an_event_that_is_left_out_of_an_import_is_named_and_listed(
+    scheduler_pool: Pool,
+    database_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    file = tmp_path / "district.ics"
+    summer = off(date(2027, 7, 1), date(2027, 8, 31), "Été")
+    file.write_bytes(calendar(summer, "SUMMARY:Été, sans date").decode().encode("latin-1"))
+    latin = "\udcc9T\udcc9"  # as Python reads what a terminal in Latin-1 sends
+
+    assert await asyncio.to_thread(cli.main, ["calendar", "import", str(file), "--only", latin, "--json"]) == 0
+
+    written = capfd.readouterr()
+    why = "'Été, sans date' (line 10): it does not say when it begins (DTSTART)"
+    imported = json.loads(written.out)
+    assert (imported["breaks"], imported["left_out"]) == (1, [why])
+    assert written.err == f"afterhello: {file}: left out: {why}\n"
+    assert await asyncio.to_thread(cli.main, ["calendar", "list", "--json"]) == 0
+    [listed] = json.loads(capfd.readouterr().out)
+    assert (listed["words"], listed["problem"]) == (["ÉTÉ"], f"left out: {why}")
+    for word in ("import", "remove"):
+        assert await asyncio.to_thread(cli.main, ["calendar", word, "\udcff.ics", "--person", "\udcff"]) == 2
+        assert capfd.readouterr().err.count("\n") == 1
 
 
 async def test_a_file_that_has_no_end_or_is_too_large_is_not_imported(

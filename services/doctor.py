@@ -1,11 +1,13 @@
 """`afterhello doctor`: what is wrong with this installation, in sentences, and what to do next."""
 
 import asyncio
+import sys
 import time
 from collections.abc import AsyncIterator
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Final
 
 import asyncpg
@@ -17,7 +19,7 @@ from services import reach
 from services.finding import Finding
 from services.notifier import store_channels
 from shared import db, dead_letter, embedded, outbox, standalone
-from shared.command import Failed, database_errors_in_words, show_json
+from shared.command import Failed, Refused, database_errors_in_words, show_json
 from shared.db import Connection
 from shared.settings import Settings, SettingsError
 
@@ -26,6 +28,7 @@ NEEDS: Final = {
     "scheduler": ("database_url", "amqp_url"),
     "notifier": ("database_url", "amqp_url", "smtp_url", "mail_from", "public_url", "secret_key"),
 }
+WORDS: Final = {True: "ok", False: "WRONG", None: "?"}
 CLOCKS_MAY_DIFFER: Final = timedelta(seconds=2)
 OUTBOX_MAY_WAIT: Final = timedelta(minutes=1)
 # A mail goes out only after we recorded that it does: a record that a power cut takes back is a mail sent twice.
@@ -45,26 +48,57 @@ def doctor(
         Service | None,
         typer.Option(envvar="SERVICE", help="Look for the settings of this one alone; default: of all three."),
     ] = None,
+    mail: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Send one mail there, and say what its receiver will make of it."),
+    ] = None,
+    received: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Judge a mail of ours as it arrived: its source, saved there. -: from stdin."
+        ),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
     """Look at everything this installation needs and say in sentences what is wrong and what to do next.
 
     \b
-    Changes nothing and sends nothing. Reads the same settings as the services.
-    Exit status: 0 when all is well, 1 when something is wrong.
+    Changes nothing, and sends nothing but the one mail of --mail. Reads the same settings as the services.
+    "?" is what cannot be told from here, such as where DNS cannot be reached.
+    Exit status: 0 when nothing is wrong, 1 when something is.
     """
-    findings = asyncio.run(examine(service.value if service else None))
+    if mail is not None and received is not None:
+        raise Refused("--mail sends a mail, --received judges one that has come: one of the two")
+    if received is not None:
+        findings = _judge(received)
+    else:
+        findings = asyncio.run(examine_mail(mail) if mail else examine(service.value if service else None))
     if json:
         show_json([asdict(finding) for finding in findings])
     else:
         for finding in findings:
-            print(f"{'ok' if finding.ok else 'WRONG':<6} {finding.check:<12} {finding.says}")
+            print(f"{WORDS[finding.ok]:<6} {finding.check:<12} {finding.says}")
             if finding.do:
                 print(f"{'':<6} {'':<12} -> {finding.do}")
-        wrong = sum(not finding.ok for finding in findings)
-        print(f"\n{f'{wrong} wrong' if wrong else 'All is well'}, {len(findings)} looked at.")
-    if not all(finding.ok for finding in findings):
+        wrong = sum(finding.ok is False for finding in findings)
+        well = "Nothing is wrong" if any(finding.ok is None for finding in findings) else "All is well"
+        print(f"\n{f'{wrong} wrong' if wrong else well}, {len(findings)} looked at.")
+    if any(finding.ok is False for finding in findings):
         raise typer.Exit(1)
+
+
+async def examine_mail(address: str) -> list[Finding]:
+    """Send one mail to this address and return what its receiver will make of it."""
+    from services import mail_check
+    from services.name_server import Names
+
+    if wrong := _wrong_settings():
+        return wrong
+    try:
+        config = standalone.read()
+    except SettingsError as error:
+        return [_named(str(error))]
+    return await mail_check.send_one(config, address, Names(), now=datetime.now(UTC))
 
 
 async def examine(service: str | None = None) -> list[Finding]:
@@ -83,6 +117,17 @@ async def examine(service: str | None = None) -> list[Finding]:
     findings += await reach.mail(config)
     findings += await reach.public_url(config, in_parts=in_parts)
     return [*findings, _plans(config), _zones()]
+
+
+def _judge(file: Path) -> list[Finding]:
+    from services import mail_check
+    from services.name_server import Names
+
+    try:
+        raw = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+    except OSError as error:
+        raise Refused(f"{file}: {(error.strerror or '').lower()}") from error
+    return asyncio.run(mail_check.received(raw, Names()))
 
 
 def _wrong_settings() -> list[Finding]:

@@ -8,6 +8,6 @@ class Finding:
     """One thing looked at: what it is like, and when it is wrong what to do."""
 
     check: str
-    ok: bool
+    ok: bool | None  # None: it cannot be told from here
     says: str
     do: str | None = None

@@ -20,6 +20,7 @@ from pydantic import SecretStr
 from shared import db
 from shared.db import Pool
 from tests.servers import postgres, rabbitmq, shared_by_workers
+from tests.servers.dns import name_server  # noqa: F401 - a fixture
 from tests.servers.smtp import mailbox, smtp  # noqa: F401 - fixtures
 from tests.servers.twilio import twilio  # noqa: F401 - a fixture
 

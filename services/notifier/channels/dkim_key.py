@@ -1,5 +1,6 @@
 """The key that mails are signed with (DKIM, RFC 6376), for a mail server that does not sign them itself."""
 
+import base64
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Final
@@ -9,6 +10,7 @@ from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
+    PublicFormat,
     load_pem_private_key,
 )
 
@@ -40,6 +42,13 @@ class DkimKey:
     selector: str
     domain: str
     pem: bytes
+
+    @property
+    def record(self) -> str:
+        """Return what DNS must hold at SELECTOR._domainkey.DOMAIN, as TXT."""
+        key = load_pem_private_key(self.pem, password=None).public_key()
+        der = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        return f"v=DKIM1; k=rsa; p={base64.b64encode(der).decode()}"
 
     def signed(self, mail: bytes) -> bytes:
         """Return the mail with its signature in front."""

@@ -59,7 +59,7 @@ class Email:
         self._mail_from = mail_from
         self._links = links
         self._tokens = tokens  # None: nobody takes mail in for us
-        self._dkim = dkim
+        self.dkim = dkim
         self._pace = pace or Pace(0)
         self._monotonic = monotonic
         self._timeouts = connections.timeouts
@@ -68,6 +68,11 @@ class Email:
     def slots(self) -> int:
         """How many mails may be on their way at once."""
         return self._connections.limit
+
+    @property
+    def encryption(self) -> str | None:
+        """How the last connection to the mail server was encrypted, such as TLSv1.3."""
+        return self._connections.encryption
 
     async def look(self, nudge: NudgeData, *, unknowns: int) -> Receipt | None:
         """Return None: nobody can ask a mail server, and the same Message-ID twice is shown once or twice, no worse."""
@@ -92,6 +97,10 @@ class Email:
             content = self.content(nudge, recipient, message_id, now=now)
         except (Unwritable, TemplateError) as error:
             return Receipt(outcome="refused", reason="unwritable", reply=said(0, str(error)), alert=True)
+        return await self.hand_over(content, sender=self.envelope_sender(nudge), recipient=recipient, begin=begin)
+
+    async def hand_over(self, content: bytes, *, sender: str, recipient: Mailbox, begin: Begin) -> Receipt:
+        """Hand this mail to the mail server and return how that ended; `send` says when `begin` is asked."""
         try:
             client = await self._connections.take()
         except NoConnection as error:
@@ -100,7 +109,7 @@ class Email:
             return error.receipt
         receipt: Receipt | None = None
         try:
-            receipt = await self._transact(client, self.envelope_sender(nudge), recipient.address, content, begin)
+            receipt = await self._transact(client, sender, recipient.address, content, begin)
         finally:
             self._let_go(client, receipt)
         if receipt.slower:
@@ -120,7 +129,7 @@ class Email:
             reply_to=self._address("reply", nudge),
             unsubscribe=self._address("unsub", nudge),
         )
-        return self._dkim.signed(content) if self._dkim else content
+        return self.dkim.signed(content) if self.dkim else content
 
     def envelope_sender(self, nudge: NudgeData) -> str:
         """Return whom mail servers tell of a bounce: where mail is taken in, an address of this nudge alone."""

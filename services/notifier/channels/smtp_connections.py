@@ -77,6 +77,7 @@ class Connections:
         self, server: Server, *, hello: str, timeouts: Timeouts, tls_context: ssl.SSLContext | None = None
     ) -> None:
         self.limit = AT_ONCE  # connections at once; who uses us keeps to it
+        self.encryption: str | None = None  # of the connection opened last, such as TLSv1.3
         self._server = server
         self._hello = hello
         self.timeouts = timeouts
@@ -197,6 +198,8 @@ class Connections:
         except BaseException:
             client.close()
             raise
+        secured = client.get_transport_info("ssl_object")
+        self.encryption = secured.version() if secured else None
         return client
 
     async def _greet(self, client: SMTP) -> None:

@@ -14,6 +14,21 @@ SMALLEST, LARGEST = -(2**63), 2**64 - 1  # what every later writer and reader of
 
 def read_object(raw: bytes) -> dict[str, Any]:
     """Return the object that these bytes hold; raises `ValueError` saying in words what is wrong."""
+    value = _read(raw)
+    if not isinstance(value, dict):
+        raise ValueError("must be a JSON object")
+    return value
+
+
+def read_objects(raw: bytes) -> list[dict[str, Any]]:
+    """Return the objects of the list that these bytes hold; raises `ValueError` saying in words what is wrong."""
+    value = _read(raw)
+    if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
+        raise ValueError("must be a JSON list of objects")
+    return value
+
+
+def _read(raw: bytes) -> Any:
     if raw.startswith(codecs.BOM_UTF8):
         raise ValueError("must not begin with a byte order mark")
     try:
@@ -33,8 +48,6 @@ def read_object(raw: bytes) -> dict[str, Any]:
         )
     except json.JSONDecodeError as error:
         raise ValueError(f"is not JSON: {error.msg.lower()} (line {error.lineno}, column {error.colno})") from None
-    if not isinstance(value, dict):
-        raise ValueError("must be a JSON object")
     if "\\u" in text:  # the only way for these to get in
         _check_strings(value)
     return value

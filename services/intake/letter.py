@@ -9,7 +9,7 @@ import hashlib
 import html
 import re
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC
@@ -21,15 +21,15 @@ from typing import Final, NamedTuple
 
 import orjson
 
+from services.intake import automatic
 from shared import strict_json
 
 TEXT_LENGTH: Final = 40_000  # of what is kept of a letter's text; the notes of a meeting are shorter still
 SUBJECT_LENGTH: Final = 300
 MAILBOXES: Final = 100  # of a header
 # What is written to an address like these is for us, and its holder is nobody that anybody met.
-OURS: Final = re.compile(r"(log|reply)\+([a-z0-9._-]{1,60})@[^@\s]+", re.IGNORECASE)
-TOKEN: Final = re.compile(r"\b(log|reply)\+[a-z0-9._-]{1,60}@", re.IGNORECASE)
-MACHINES: Final = re.compile(r"(mailer-daemon|postmaster|no-?reply|do-?not-?reply)@", re.IGNORECASE)
+OURS: Final = re.compile(r"(log|reply|unsub|bounce)\+([a-z0-9._-]{1,60})@[^@\s]+", re.IGNORECASE)
+TOKEN: Final = re.compile(r"\b(log|reply|unsub|bounce)\+[a-z0-9._-]{1,60}@", re.IGNORECASE)
 TAG: Final = re.compile(r"(/?)([a-zA-Z][a-zA-Z0-9]{0,15})")
 HIDDEN: Final = ("style", "script", "head", "title")
 LINES: Final = ("p", "div", "br", "tr", "li", "blockquote", "h1", "h2", "h3", "hr", "table")
@@ -59,11 +59,12 @@ class Letter:
     text: str
     sent_at: str | None  # ISO 8601 with an offset
     automatic: str | None  # why nobody wrote this themselves; None: somebody did
+    is_returned: bool = False  # by a mail server
 
-    def tokens(self) -> tuple[str, ...]:
-        """Return the tokens of our addresses that it was sent to, `log+TOKEN@...`."""
+    def tokens(self, use: str = "log") -> tuple[str, ...]:
+        """Return the tokens of our addresses for this use that it was sent to, `log+TOKEN@...`."""
         found = (OURS.fullmatch(address.strip()) for address in self.recipients)
-        return tuple(dict.fromkeys(one[2].lower() for one in found if one and one[1].lower() == "log"))
+        return tuple(dict.fromkeys(one[2].lower() for one in found if one and one[1].lower() == use))
 
 
 def of_headers(
@@ -78,6 +79,7 @@ def of_headers(
     first: dict[str, str] = {}
     for name, value in headers:
         first.setdefault(name.strip().lower(), decoded(value))
+    return_path = first.get("return-path") if return_path is None else return_path
     senders, to, cc = (mailboxes(first.get(name, "")) for name in ("from", "to", "cc"))
     addresses = [*recipients, *(one.address for one in (*to, *cc))]
     to, cc = (tuple(one for one in people if not OURS.fullmatch(one.address)) for people in (to, cc))
@@ -90,14 +92,15 @@ def of_headers(
         key = f"letter:{hashlib.sha256(said).hexdigest()}"
     return Letter(
         id=key,
-        sender=senders[0] if senders else None,
+        sender=senders[0] if len(senders) == 1 else None,  # of "ada@x.example <eve@y.example>" it is nobody
         to=to,
         cc=cc,
         recipients=tuple(addresses)[: 3 * MAILBOXES],
         subject=subject,
         text=text,
         sent_at=sent_at,
-        automatic=_automatic(first, senders, return_path),
+        automatic=automatic.why(first, senders[0].address if senders else "", return_path),
+        is_returned=automatic.is_returned(senders[0].address if senders else "", return_path),
     )
 
 
@@ -204,22 +207,6 @@ def plain(page: str) -> str:
             words.append(re.sub(r"\s+", " ", text))
     text = re.sub(r"[ \xa0]+", " ", html.unescape("".join(words)))
     return re.sub(r" ?\n\s*", "\n", text).strip()
-
-
-def _automatic(headers: Mapping[str, str], senders: Sequence[Mailbox], return_path: str | None) -> str | None:
-    """RFC 3834, and what was usual before it."""
-    if headers.get("auto-submitted", "no").partition(";")[0].strip().lower() != "no":
-        return "an automatic answer (Auto-Submitted)"
-    if headers.get("precedence", "").strip().lower() in {"bulk", "junk", "auto_reply"}:
-        return "an automatic letter (Precedence)"
-    for name in ("x-autoreply", "x-autorespond", "x-auto-reply"):
-        if headers.get(name, "no").strip().lower() not in {"no", "false", ""}:
-            return f"an automatic answer ({name.title()})"
-    if return_path is not None and return_path.strip() in {"", "<>"}:
-        return "a notice of a mail server (without a return path)"
-    if senders and MACHINES.match(senders[0].address):
-        return "a notice of a machine"
-    return None
 
 
 def _instant(value: str) -> str | None:

@@ -1,4 +1,4 @@
-"""`POST /inbound/{vendor}`: letters that people send to the address of a source, `log+TOKEN@...`.
+"""`POST /inbound/{vendor}`: letters that people send to addresses of ours, and what became of those that we sent.
 
 Proven, then for us, then somebody's own, in that order. What was proven is answered 200 whatever it says: a vendor
 would only send it again for hours, and what is wrong with it is kept for `source list`. Never 403, 404, 406 or 410,
@@ -6,71 +6,64 @@ after which one or the other vendor gives up.
 """
 
 import asyncio
-import base64
-import binascii
-import hmac
-import re
 from collections.abc import Mapping
 from typing import Any, Final
 
 import structlog
 from aiohttp import web
-from pydantic import SecretStr
 
-from services.intake import catching_up, letter, proofs, requests, sources
+from services.intake import proofs, requests
 from services.intake.catching_up import Outcome
-from services.intake.inbound import VENDORS, Delivered, Vendor
-from services.intake.letter import Letter
+from services.intake.inbound import VENDORS, Delivered, Vendor, sendgrid_events
+from services.intake.inbound.door import knows_the_key, unproven
 from services.intake.rate import Rates
-from services.intake.sources import Source
-from services.intake.store import Received
+from services.intake.sorting import Sorter
 from services.intake.taking import Taker
-from shared import db, metrics
+from shared import metrics, strict_json
 from shared.problem import Problem
 from shared.settings import Settings
-from shared.web import bad_body, read_body
+from shared.web import JSON, bad_body, read_body
 
 log = structlog.get_logger()
 
 BODY_BYTES: Final = 16 * 1024 * 1024  # attachments come along, though they are passed over
 AT_ONCE: Final = 2  # so many letters are in memory; the others wait to be read
 THREAD_BYTES: Final = 256 * 1024  # what is larger is read beside the loop
-SOURCES: Final = 5  # of one letter
-WITHIN_SECONDS: Final = 20.0
-BASIC: Final = re.compile(r"basic +([A-Za-z0-9+/=]{1,2000})", re.IGNORECASE)
+REPORT_BYTES: Final = 4 * 1024 * 1024  # SendGrid packs what happened within seconds
 
 
 def routes(taker: Taker, rates: Rates, config: Settings) -> list[web.RouteDef]:
     """Return the route of letters."""
-    letterbox = Letterbox(taker, rates, inbound_key=config.inbound_key, mailgun_key=config.mailgun_signing_key)
+    letterbox = Letterbox(taker, rates, config)
     return [web.post("/inbound/{vendor}", letterbox.receive)]
 
 
 class Letterbox:
     """Receives letters."""
 
-    def __init__(
-        self, taker: Taker, rates: Rates, *, inbound_key: SecretStr | None, mailgun_key: SecretStr | None
-    ) -> None:
+    def __init__(self, taker: Taker, rates: Rates, config: Settings) -> None:
         self._taker = taker
-        self._rates = rates
-        self._inbound_key = inbound_key
-        self._mailgun_key = mailgun_key
+        self._sorter = Sorter(taker, rates, config)
+        self._inbound_key = config.inbound_key
+        self._mailgun_key = config.mailgun_signing_key
+        self._sendgrid_key = config.sendgrid_public_key
         self._reading = asyncio.Semaphore(AT_ONCE)
 
     async def receive(self, request: web.Request) -> web.Response:
         """Answer 200 with the meetings that a letter became, and why not, if it became none."""
         name = request.match_info["vendor"]
+        if name == "sendgrid" and request.content_type == JSON[0]:
+            return await self._from_sendgrid(request)
         vendor = VENDORS.get(name)
-        if vendor is None or not (vendor.SIGNS or self._knows_the_key(request)):
-            raise _unproven()
+        if vendor is None or not (vendor.SIGNS or knows_the_key(request, self._inbound_key)):
+            raise unproven()
         delivered = await self._read(request, vendor)
         if not vendor.SIGNS:
-            return await self._answer(request, delivered)
+            return await self._answer(request, name, delivered)
         proof = delivered.proof
         key = self._mailgun_key.get_secret_value() if self._mailgun_key else ""
         if proof is None or not (key and proof.timestamp and proof.token and proof.is_right(key)):
-            raise _unproven()
+            raise unproven()
         async with self._taker.pool.acquire(timeout=2) as conn:
             hold = await proofs.hold(conn, name, proof.token)
         if hold == "busy":
@@ -79,7 +72,7 @@ class Letterbox:
             log.info("letter.repeated", vendor=name)
             return web.json_response({"meetings": []})
         try:
-            answer = await self._answer(request, delivered)
+            answer = await self._answer(request, name, delivered)
         except BaseException:
             async with self._taker.pool.acquire(timeout=2) as conn:
                 await proofs.let_go(conn, name, proof.token)
@@ -88,12 +81,21 @@ class Letterbox:
             await proofs.use(conn, name, proof.token)
         return answer
 
-    def _knows_the_key(self, request: web.Request) -> bool:
-        """Say whether INBOUND_KEY is in the address, or is the password of basic authentication."""
-        given = [*request.query.getall("key", []), _password(request.headers.get("Authorization", ""))]
-        key = self._inbound_key.get_secret_value().encode() if self._inbound_key else b""
-        right = [hmac.compare_digest(one.encode("utf-8", "replace"), key) for one in given]
-        return bool(key) and any(right)
+    async def _from_sendgrid(self, request: web.Request) -> web.Response:
+        """Answer 200 to reports, which SendGrid signs, and letters not."""
+        signature = request.headers.get(sendgrid_events.SIGNATURE, "")
+        timestamp = request.headers.get(sendgrid_events.TIMESTAMP, "")
+        if self._sendgrid_key is None or not signature or not timestamp:
+            raise unproven()
+        raw = await read_body(request, types=JSON, limit=REPORT_BYTES)
+        if not sendgrid_events.is_signed(raw, timestamp=timestamp, signature=signature, key=self._sendgrid_key):
+            raise unproven()
+        try:
+            events = strict_json.read_objects(raw)
+        except ValueError as error:
+            raise bad_body(str(error)) from None
+        await self._sorter.report("sendgrid", lambda now: sendgrid_events.read(events, now=now))
+        return web.json_response({})
 
     async def _read(self, request: web.Request, vendor: Vendor) -> Delivered:
         async with self._reading:
@@ -104,41 +106,19 @@ class Letterbox:
                     return await asyncio.to_thread(vendor.read, content_type, raw)
                 return vendor.read(content_type, raw)
             except ValueError as error:
-                raise _unproven() if vendor.SIGNS else bad_body(str(error)) from None
+                raise unproven() if vendor.SIGNS else bad_body(str(error)) from None
 
-    async def _answer(self, request: web.Request, delivered: Delivered) -> web.Response:
-        one = delivered.letter
-        outcomes = await self._log(request, one) if one else [Outcome(what="ignored", reason="no letter")]
-        if not outcomes:
-            outcomes = [Outcome(what="ignored", reason="a letter to none of our addresses")]
+    async def _answer(self, request: web.Request, vendor: str, delivered: Delivered) -> web.Response:
+        outcomes: list[Outcome] = []
+        if delivered.reports is not None:
+            await self._sorter.report(vendor, delivered.reports)
+        elif delivered.letter is not None:
+            outcomes = await self._sorter.sort(vendor, delivered, traceparent=requests.traceparent(request))
         for outcome in outcomes:
             told = {"logged": "accepted", "known": "repeated"}.get(outcome.what, outcome.what)
             metrics.submissions.labels("mail", told).inc()
             log.info(f"submission.{told}", meetings=[str(id) for id in outcome.meetings])
         return web.json_response(_shown(outcomes))
-
-    async def _log(self, request: web.Request, one: Letter) -> list[Outcome]:
-        """What the letter became at each of the sources it was sent to."""
-        if one.automatic:
-            return [Outcome(what="ignored", reason=one.automatic)]
-        found: list[Outcome] = []
-        async with asyncio.timeout(WITHIN_SECONDS):
-            for token in one.tokens()[:SOURCES]:
-                source = await self._source(token)
-                if source is None:
-                    continue
-                self._rates.take(source.id)
-                async with self._taker.pool.acquire() as conn:
-                    now = await db.now(conn)
-                received = Received(source=source.id, key=one.id, headers={}, body=letter.as_json(one), at=now)
-                traceparent = requests.traceparent(request)
-                found.append(await catching_up.take(self._taker, source, received, traceparent=traceparent))
-        return found
-
-    async def _source(self, token: str) -> Source | None:
-        async with self._taker.pool.acquire() as conn:
-            reached = await sources.reach(conn, token)
-        return reached.source if reached and reached.source.provider == "mail" else None
 
 
 def _shown(outcomes: list[Outcome]) -> Mapping[str, Any]:
@@ -148,16 +128,3 @@ def _shown(outcomes: list[Outcome]) -> Mapping[str, Any]:
     return (
         {"meetings": meetings} | ({"submission": submissions[0]} if submissions else {}) | ({"why": why} if why else {})
     )
-
-
-def _password(header: str) -> str:
-    given = BASIC.fullmatch(header.strip())
-    try:
-        text = base64.b64decode(given[1], validate=True).decode("utf-8", "replace") if given else ""
-    except binascii.Error:
-        return ""
-    return text.partition(":")[2]
-
-
-def _unproven() -> Problem:
-    return Problem(401, "The key or the signature is not right", headers={"WWW-Authenticate": 'Basic realm="inbound"'})

@@ -40,6 +40,25 @@ def read_fields(content_type: str, body: bytes) -> dict[str, str]:
 
 def read_raw(content_type: str, body: bytes) -> list[Field]:
     """Return the fields in their order and not decoded, the same name perhaps several times; raises `ValueError`."""
+    parts = (_part(part, newline) for part, newline in _parts(content_type, body))
+    return [Field(part.name, part.charset, part.raw) for part in parts if not part.is_file]
+
+
+def read_files(content_type: str, body: bytes, media_type: str) -> list[bytes]:
+    """Return the files of this media type, whatever they are called; raises `ValueError`."""
+    parts = (_part(part, newline) for part, newline in _parts(content_type, body))
+    return [part.raw for part in parts if part.is_file and part.media_type == media_type]
+
+
+class _Part(NamedTuple):
+    name: str
+    charset: str
+    raw: bytes
+    is_file: bool
+    media_type: str
+
+
+def _parts(content_type: str, body: bytes) -> list[tuple[bytes, bytes]]:
     boundary = _boundary(content_type, body)
     newline = b"\n" if body.startswith(b"--" + boundary + b"\n") else b"\r\n"
     pieces = (newline + body).split(newline + b"--" + boundary)
@@ -49,15 +68,13 @@ def read_raw(content_type: str, body: bytes) -> list[Field]:
         raise ValueError(f"must have at most {PARTS} parts")
     if not pieces[-1].startswith(b"--"):
         raise ValueError("breaks off before its last boundary")
-    fields: list[Field] = []
+    parts: list[tuple[bytes, bytes]] = []
     for piece in pieces[1:-1]:
         padding, found, part = piece.partition(newline)
         if padding.strip(b" \t") or not found:
             raise ValueError("has a line that only begins like a boundary")
-        field = _field(part, newline)
-        if field is not None:
-            fields.append(field)
-    return fields
+        parts.append((part, newline))
+    return parts
 
 
 def _boundary(content_type: str, body: bytes) -> bytes:
@@ -71,8 +88,7 @@ def _boundary(content_type: str, body: bytes) -> bytes:
     return boundary
 
 
-def _field(part: bytes, newline: bytes) -> Field | None:
-    """The field; None for a file."""
+def _part(part: bytes, newline: bytes) -> _Part:
     if part.startswith(newline):
         head, text = b"", part.removeprefix(newline)
     else:
@@ -89,14 +105,15 @@ def _field(part: bytes, newline: bytes) -> Field | None:
     if disposition.partition(";")[0].strip().lower() != "form-data":
         raise ValueError("has a part that is no form-data")
     parameters = _parameters(disposition)
+    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     if {"filename", "filename*"} & parameters.keys():
-        return None
+        return _Part("", "", text, is_file=True, media_type=media_type)
     if not parameters.get("name"):
         raise ValueError("has a part without a name")
     if headers.get("content-transfer-encoding", "").strip().lower() not in {"", "7bit", "8bit", "binary"}:
         raise ValueError("has a part that is encoded")
     charset = _parameters(headers.get("content-type", "")).get("charset", "").lower()
-    return Field(parameters["name"], charset, text)
+    return _Part(parameters["name"], charset, text, is_file=False, media_type=media_type)
 
 
 def _parameters(header: str) -> dict[str, str]:

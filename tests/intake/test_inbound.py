@@ -293,11 +293,11 @@ async def test_no_answer_makes_a_vendor_give_up(intake: Intake) -> None:
     assert max(statuses) < 500
 
 
-async def test_what_a_bounce_tells_is_no_letter(intake: Intake) -> None:
-    body = json.dumps({"RecordType": "Bounce", "Email": "a@b.example"}).encode()
+async def test_a_report_that_says_nothing_is_no_letter(intake: Intake) -> None:
+    body = json.dumps({"RecordType": "Open", "Recipient": "a@b.example"}).encode()
     request = VENDORS["postmark"](Mail(recipient="x"))._replace(body=body)
     answer = await postmen.post(intake, "postmark", request)
-    assert (answer.status, await answer.json()) == (200, {"meetings": [], "why": "no letter"})
+    assert (answer.status, await answer.json()) == (200, {"meetings": []})
 
 
 async def test_a_letter_as_it_was_written_is_read_too(intake: Intake) -> None:

@@ -1,4 +1,4 @@
-"""The vendors that hand us letters. To add one: a module with `read`, a line in VENDORS, a recorded letter."""
+"""The vendors that hand us letters and reports. To add one: a module with `read`, a line in VENDORS, recordings."""
 
 from collections.abc import Mapping
 from typing import Final, Protocol

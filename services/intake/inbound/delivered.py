@@ -1,9 +1,13 @@
-"""What a vendor hands us: a letter, and the proof that came with it. Pure."""
+"""What a vendor hands us: a letter or reports, and the proof that came with it. Pure."""
 
 import hmac
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
+from services.intake.inbound.returned import Notice
 from services.intake.letter import Letter
+from services.intake.reporting import Named
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,5 +28,7 @@ class Proof:
 class Delivered:
     """One request of a vendor; no letter when it tells of something else."""
 
-    letter: Letter | None
+    letter: Letter | None = None
     proof: Proof | None = None
+    returned: Notice | None = None  # what the letter says of a mail of ours that came back, if it does
+    reports: Callable[[datetime], Sequence[Named]] | None = None  # as of now

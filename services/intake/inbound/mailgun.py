@@ -10,22 +10,31 @@ from urllib.parse import parse_qsl
 import orjson
 
 from services.intake import letter, multipart
+from services.intake.inbound import mailgun_events, returned
 from services.intake.inbound.delivered import Delivered, Proof
+from shared import strict_json
 
-TYPES: Final = ("application/x-www-form-urlencoded", "multipart/form-data")
+JSON: Final = "application/json"
+TYPES: Final = ("application/x-www-form-urlencoded", "multipart/form-data", JSON)
 SIGNS: Final = True
 FIELDS: Final = 500
 
 
 def read(content_type: str, body: bytes) -> Delivered:
-    """Return the letter, also when the route's address ends in `mime` and it comes as it was written."""
+    """Return the letter, also when the route's address ends in `mime` and it comes as it was written; or reports."""
+    if content_type.partition(";")[0].strip().lower() == JSON:
+        document = strict_json.read_object(body)
+        return Delivered(
+            proof=mailgun_events.proof(document), reports=lambda now: mailgun_events.read(document, now=now)
+        )
     fields = _fields(content_type, body)
     proof = Proof(**{name: fields.get(name, "") for name in ("timestamp", "token", "signature")})
     recipients = [one.address for one in letter.mailboxes(fields.get("recipient", ""))]
     return_path = fields.get("sender")
     if "body-mime" in fields:
         raw = fields["body-mime"].encode("utf-8", "surrogateescape")
-        return Delivered(letter=letter.of_mime(raw, recipients=recipients, return_path=return_path), proof=proof)
+        found = letter.of_mime(raw, recipients=recipients, return_path=return_path)
+        return Delivered(letter=found, proof=proof, returned=returned.of_mime(raw) if found.tokens("bounce") else None)
     headers = [*_headers(fields.get("message-headers", "")), *fields.items()]
     if not any(name.lower() == "from" for name, _ in headers):
         return Delivered(letter=None, proof=proof)
@@ -36,7 +45,7 @@ def read(content_type: str, body: bytes) -> Delivered:
         recipients=recipients,
         return_path=return_path,
     )
-    return Delivered(letter=found, proof=proof)
+    return Delivered(letter=found, proof=proof, returned=returned.of_form(content_type, body))
 
 
 def _fields(content_type: str, body: bytes) -> dict[str, str]:

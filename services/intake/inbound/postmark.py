@@ -1,12 +1,17 @@
 """Postmark's inbound webhook (https://postmarkapp.com/developer/webhooks/inbound-webhook): JSON, not signed.
 
-Its own `MessageID` names the delivery, not the letter: the letter's is among `Headers`. Attachments are passed over.
+Its own `MessageID` names the delivery, not the letter: the letter's is among `Headers`. Attachments are passed over,
+but for what a mail server says of a mail that came back.
 """
 
+import base64
+import binascii
 from typing import Any, Final
 
 from services.intake import letter
+from services.intake.inbound import postmark_events, returned
 from services.intake.inbound.delivered import Delivered
+from services.intake.inbound.returned import Notice
 from shared import strict_json
 
 TYPES: Final = ("application/json",)
@@ -15,11 +20,11 @@ TO: Final = ("ToFull", "CcFull", "BccFull")
 
 
 def read(content_type: str, body: bytes) -> Delivered:
-    """Return the letter; bounces and the like, which have a `RecordType`, are none."""
+    """Return the letter; or what it reports, which has a `RecordType`."""
     del content_type
     document = strict_json.read_object(body)
     if "RecordType" in document and document["RecordType"] != "Inbound":
-        return Delivered(letter=None)
+        return Delivered(reports=lambda now: postmark_events.read(document, now=now))
     if not isinstance(document.get("From"), str):
         raise ValueError("has no From")
     headers = [("From", _people(document, "FromFull", "From"))]
@@ -37,7 +42,8 @@ def read(content_type: str, body: bytes) -> Delivered:
     return Delivered(
         letter=letter.of_headers(
             headers, text=_text(document, "TextBody"), page=_text(document, "HtmlBody"), recipients=recipients
-        )
+        ),
+        returned=_returned(document),
     )
 
 
@@ -48,6 +54,16 @@ def _people(document: dict[str, Any], full: str, short: str) -> str:
     if not people:
         return _text(document, short)
     return ", ".join(letter.written(_text(one, "Name"), _text(one, "Email")) for one in people)
+
+
+def _returned(document: dict[str, Any]) -> Notice | None:
+    for one in _list(document, "Attachments"):
+        if _text(one, "ContentType").partition(";")[0].strip().lower() == returned.STATUS_TYPE:
+            try:
+                return returned.of_status(base64.b64decode(_text(one, "Content"), validate=True))
+            except binascii.Error:
+                return None
+    return None
 
 
 def _list(document: dict[str, Any], name: str) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from typing import Any, Final
 import orjson
 
 from services.intake import letter, multipart
+from services.intake.inbound import returned
 from services.intake.inbound.delivered import Delivered
 
 TYPES: Final = ("multipart/form-data",)
@@ -26,7 +27,8 @@ def read(content_type: str, body: bytes) -> Delivered:
     recipients = [one for one in to if isinstance(one, str)] if isinstance(to, list) else []
     return_path = envelope.get("from") if isinstance(envelope.get("from"), str) else None
     if "email" in raw:
-        return Delivered(letter=letter.of_mime(raw["email"], recipients=recipients, return_path=return_path))
+        found = letter.of_mime(raw["email"], recipients=recipients, return_path=return_path)
+        return Delivered(letter=found, returned=returned.of_mime(raw["email"]) if found.tokens("bounce") else None)
     if "from" not in fields and "headers" not in fields:
         raise ValueError("has no from and no headers")
     headers: list[tuple[str, str]] = [
@@ -40,7 +42,7 @@ def read(content_type: str, body: bytes) -> Delivered:
         recipients=recipients,
         return_path=return_path,
     )
-    return Delivered(letter=found)
+    return Delivered(letter=found, returned=returned.of_form(content_type, body))
 
 
 def _object(raw: bytes) -> dict[str, Any]:

@@ -4,6 +4,7 @@ Exporting and erasing concern all three services, so they are here; the rest of 
 """
 
 import asyncio
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -47,7 +48,7 @@ Reached = Annotated[
 def export(
     reached: Reached,
     html: Annotated[
-        Path | None, typer.Option("--html", metavar="FILE", help="Write a page for them to read, instead of JSON.")
+        Path | None, typer.Option("--html", metavar="FILE", help="Write a page for them to read, instead of JSON; - prints it.")
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -68,9 +69,7 @@ def export(
     if html is None or as_json:
         show_json(found)
     if html is not None:
-        _write(html, found)
-        if not as_json:
-            print(f"written to {html}; whoever has that file can read all of it")
+        _write(html, _page(found))
 
 
 @person.command("erase")
@@ -164,8 +163,8 @@ async def _connections(stack: AsyncExitStack, config: Settings) -> dict[str, Con
     return found
 
 
-def _write(path: Path, found: dict[str, Any]) -> None:
-    """Write what was found as a page, readable by its owner alone."""
+def _page(found: dict[str, Any]) -> str:
+    """What was found as a page that needs nothing else."""
     plain = orjson.loads(orjson.dumps(found, default=str, option=orjson.OPT_UTC_Z))
     page = Pages(Path(__file__).parent / "templates").render(
         "export.html",
@@ -174,9 +173,18 @@ def _write(path: Path, found: dict[str, Any]) -> None:
         services={service: plain[service] for service in SERVICES},
         titles=TITLES,
     )
+    return page.text or ""
+
+
+def _write(path: Path, page: str) -> None:
+    """Write the page to a file that its owner alone may read."""
+    if str(path) == "-":
+        print(page)
+        return
     try:
         path.touch(mode=0o600)
-        path.write_text(page.text or "", encoding="utf-8")
+        path.write_text(page, encoding="utf-8")
+        print(f"written to {path}; whoever has that file can read all of it", file=sys.stderr)
     except OSError as error:
         raise Refused(f"--html {path}: cannot be written: {(error.strerror or '').lower()}") from None
 

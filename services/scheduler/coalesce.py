@@ -12,7 +12,7 @@ from services.scheduler.branch import StepBefore, is_taken
 from services.scheduler.clocks import clock_of
 from services.scheduler.follow_up import FollowUp
 from services.scheduler.limit import over
-from services.scheduler.prompt import Prompt
+from services.scheduler.prompt import CONFIRM, Prompt
 from services.scheduler.wall_clock import Clock
 from shared.events import (
     Channel,
@@ -78,10 +78,15 @@ def fire(
     for the end of quiet hours when it is those now, for the next send time when this one has had its nudge, or when it
     was found so late that it is a day that is not wanted, and for the next wanted day when the nudge is full.
 
+    What is due of an owner who has not confirmed their address is set aside, but for the question whether they do.
+
     A contact is told of nothing that was missed: that is for each owner's own next nudge.
     """
     clocks = {one.id: _clock(one, person, clock, known) for one in due}
-    changed: dict[UUID, FollowUp] = _branched(due, known.steps_before, clocks, now)
+    held = [one for one in due if one.playbook != CONFIRM and not _owner(one, person, known).confirmed]
+    changed: dict[UUID, FollowUp] = {one.id: kept.aside(one) for one in held}
+    due = _left(due, changed)
+    changed |= _branched(due, known.steps_before, clocks, now)
     expired = [kept.ended(one, "expired") for one in _left(due, changed) if one.due_at + too_late_after < now]
     changed |= {one.id: one for one in expired}
     older = _older(_left(due, changed))
@@ -122,6 +127,10 @@ def fire(
         nudges=nudges,
         sent_for=sent_for,
     )
+
+
+def _owner(one: FollowUp, person: Person, known: Known) -> Person:
+    return known.owners[one.person_id].person if known.owners else person
 
 
 def _clock(one: FollowUp, person: Person, clock: Clock, known: Known) -> Clock:

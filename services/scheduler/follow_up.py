@@ -109,6 +109,11 @@ def ended(follow_up: FollowUp, state: FollowUpState, reason: str | None = None) 
     )
 
 
+def aside(follow_up: FollowUp) -> FollowUp:
+    """Return it waiting without coming due, until its owner has confirmed their address."""
+    return follow_up._replace(revision=follow_up.revision + 1, is_paused=True)
+
+
 def nudged(follow_up: FollowUp, nudge: UUID) -> FollowUp:
     """Return it handed over with this nudge."""
     return follow_up._replace(revision=follow_up.revision + 1, state="nudged", reason=None, nudge_id=nudge, rolled=0)

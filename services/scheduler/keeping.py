@@ -47,9 +47,14 @@ async def moved(
         return []
     waiting = {one.id: one for one in await store.waiting_of(conn, concerned) if one.id not in but}
     after: dict[UUID, FollowUp] = {}
+    confirmed = {id for id, person in concerned.items() if person.confirmed and not before[id].confirmed}
+    meetings = await store.meetings(conn, {one.meeting_id for one in waiting.values() if one.person_id in confirmed})
     for id, person in concerned.items():
         theirs = [one for one in waiting.values() if one.person_id == id]
-        theirs = life.moved(theirs, before[id], person, now=now)
+        if id in confirmed:
+            theirs = life.confirmed(theirs, meetings, person, now=now)
+        else:
+            theirs = life.moved(theirs, before[id], person, now=now)
         after |= {one.id: one for one in theirs}
     return life.changed(waiting, after)
 

@@ -108,6 +108,19 @@ def stopped(
     ]
 
 
+def confirmed(
+    waiting: Iterable[FollowUp], meetings: Mapping[UUID, Meeting], person: Person, *, now: datetime
+) -> list[FollowUp]:
+    """Return what waits of a person who has just confirmed their address: of what was set aside the newest goes first.
+
+    What their paused meetings hold stays held.
+    """
+    clock = clock_of(person)
+    stood = [planning.stood(kept.moved(one, clock), meetings[one.meeting_id]) for one in waiting]
+    held = [one for one in stood if one.is_paused]
+    return [*held, *planning.resumed([one for one in stood if not one.is_paused], clock, now=now)]
+
+
 def moved(waiting: Iterable[FollowUp], before: Person, person: Person, *, now: datetime) -> list[FollowUp]:
     """Return what waits of a person whose wishes have changed, where it belongs now.
 

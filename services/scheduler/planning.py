@@ -139,8 +139,9 @@ def barred(follow_up: FollowUp, meeting: Meeting, person: Person, standing: Stan
 
 
 def wishes(person: Person) -> tuple[object, ...]:
-    """Return the facts that decide when a person is written to."""
+    """Return the facts that decide when a person is written to, and whether."""
     return (
+        person.confirmed,
         person.time_zone,
         person.send_at,
         person.days,

@@ -1,26 +1,27 @@
-"""A prompt: a gathering is over, and its host is asked whom they met; pure.
+"""A prompt: something to ask an owner, such as whom they met at a gathering that is over; pure.
 
 It is kept as a meeting with nobody yet, a connection of its own, so that it waits, moves, stops and coalesces as
 everything else that a person gets.
 """
 
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from services.scheduler import wall_time
 from services.scheduler.clocks import clock_of
 from services.scheduler.plan import PlannedFollowUp
-from services.scheduler.plan_words import Playbook
 from shared.events import Contact, Meeting, Person, PromptData
 
-PLAYBOOK: Final[Playbook] = "who-did-you-meet"
+PLAYBOOK: Final = "who-did-you-meet"
+CONFIRM: Final = "confirm-address"  # the one thing that goes to who has not confirmed
 NOBODY: Final = Contact(name="")
 
 
 class Prompt(Meeting):
-    """A gathering whose host has still to say whom they met."""
+    """A gathering whose host has still to say whom they met, or an address that its holder has still to confirm."""
 
     form_url: str
+    playbook: str = PLAYBOOK
 
 
 def prompt(wanted: PromptData, *, at: datetime) -> Prompt:
@@ -35,17 +36,19 @@ def prompt(wanted: PromptData, *, at: datetime) -> Prompt:
         contact=NOBODY,
         event=wanted.event,
         form_url=wanted.form_url,
+        playbook=wanted.playbook,
     )
 
 
 def planned(what: Prompt, host: Person) -> PlannedFollowUp:
     """Return its one follow-up: at the host's next send time."""
+    playbook: Any = what.playbook  # what plans may name is checked in plans
     clock = clock_of(host)
     target = wall_time.next_send_time(what.logged_at, clock)
     return PlannedFollowUp(
         step=1,
         occurrence=1,
-        playbook=PLAYBOOK,
+        playbook=playbook,
         channel=None,
         heeds_quiet=True,
         target=target,

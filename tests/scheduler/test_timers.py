@@ -332,9 +332,10 @@ async def test_the_claim_reads_the_waiting_by_their_index(scheduler_pool: Pool) 
     await many(scheduler_pool, 200)
     async with scheduler_pool.acquire() as conn, conn.transaction():
         await conn.execute("SET LOCAL enable_seqscan = off")
+        await conn.execute("ANALYZE follow_ups")
         plan = await conn.fetch(
             """
-            EXPLAIN SELECT person_id FROM follow_ups
+            EXPLAIN SELECT coalesce(contact_id, person_id) FROM follow_ups
              WHERE state = 'waiting' AND NOT is_paused AND due_at <= $1 AND due_at >= $2 ORDER BY due_at LIMIT 500
             """,
             now(),

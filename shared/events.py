@@ -289,7 +289,7 @@ class NudgeData(Facts):
     channel: Channel
     due_at: AwareDatetime
     too_late_after: AwareDatetime
-    quiet: tuple[Window, ...] = ()  # when it must not go out, between due_at and too_late_after
+    quiet: tuple[Window, ...] = ()  # when it must not go out: nights, unwanted days, breaks
     follow_ups: Annotated[tuple[DueFollowUp, ...], Field(min_length=1)]
     missed: tuple[MissedFollowUp, ...] = ()
 

@@ -96,7 +96,7 @@ def gate(
         return Skip("expired")
     for window in nudge.quiet:
         if window.opens_at <= now < window.closes_at:
-            return Wait(window.closes_at)
+            return Wait(window.closes_at) if window.closes_at <= nudge.too_late_after else Skip("expired")
     caps = [(standing.sent, standing.under_way, daily_cap)]
     if channel_cap is not None:
         caps.append((standing.sent_here, standing.under_way_here, channel_cap))

@@ -14,6 +14,7 @@ from services.scheduler.follow_up import FollowUp
 from services.scheduler.limit import over
 from services.scheduler.prompt import CONFIRM, Prompt
 from services.scheduler.wall_clock import Clock
+from services.scheduler.windows import closed
 from shared.events import (
     Channel,
     Contact,
@@ -24,7 +25,6 @@ from shared.events import (
     Person,
     Recipient,
     Sender,
-    Window,
     new_id,
 )
 
@@ -195,9 +195,6 @@ def _nudge(
     carried = sorted(carried, key=_in_order)
     due_at = carried[0].due_at
     until = carried[-1].due_at + too_late_after
-    quiet: list[Window] = []
-    for its_clock in {id(clocks[one.id]): clocks[one.id] for one in carried if one.heeds_quiet}.values():
-        quiet += its_clock.closed(due_at, until, on_any_day=True)
     meetings = known.meetings
     return NudgeData(
         nudge=new_id(),
@@ -212,7 +209,7 @@ def _nudge(
         channel=channel,
         due_at=due_at,
         too_late_after=until,
-        quiet=tuple(quiet),
+        quiet=closed([(one, clocks[one.id]) for one in carried], due_at, until),
         follow_ups=tuple(_carried(one, meetings[one.meeting_id], known.owners.get(one.person_id)) for one in carried),
         missed=tuple(
             MissedFollowUp(

@@ -135,6 +135,16 @@ def test_a_quiet_window_is_waited_out_its_end_not_included() -> None:
     assert ask(one, now=window.closes_at) == Go(one.follow_ups)
 
 
+def test_a_window_that_closes_too_late_ends_the_nudge_as_expired() -> None:
+    weekend = Window(opens_at=NOW, closes_at=NOW + 58 * HOUR)
+    one = nudge(quiet=(weekend,), too_late_after=NOW + 24 * HOUR)
+    assert ask(one, now=NOW - timedelta(seconds=1)) == Go(one.follow_ups)
+    assert ask(one, now=NOW + HOUR) == Skip("expired")
+    in_time = nudge(quiet=(weekend,), too_late_after=weekend.closes_at)
+    assert ask(in_time, now=NOW + HOUR) == Wait(weekend.closes_at)
+    assert ask(in_time, now=weekend.closes_at) == Go(in_time.follow_ups)
+
+
 def test_the_daily_cap_holds_what_is_more_until_a_day_after_what_filled_it() -> None:
     one = nudge(too_late_after=NOW + 48 * HOUR)
     sent = (NOW - HOUR, NOW - 2 * HOUR, NOW - 3 * HOUR)

@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime, time, timedelta
 from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -89,6 +90,53 @@ def test_what_is_found_late_in_a_break_waits_for_its_end() -> None:
     result = fired(person(breaks=[off]), late := follow_up(0, NOW), now=NOW + timedelta(hours=20))
     (waits,) = result.changed
     assert (waits.id, waits.due_at) == (late.id, at("2026-10-29 15:30", "America/New_York"))
+
+
+FRIDAY = at("2026-10-23 15:30", "America/New_York").astimezone(UTC)
+
+
+def shut(result: Fired) -> list[tuple[str, str]]:
+    """Return when the one nudge must not go out, on the wall clock of New York."""
+    (nudge,) = result.nudges
+    zone = ZoneInfo("America/New_York")
+    return [
+        (f"{one.opens_at.astimezone(zone):%a %H:%M}", f"{one.closes_at.astimezone(zone):%a %H:%M}")
+        for one in nudge.quiet
+    ]
+
+
+def test_a_nudge_of_friday_may_not_go_out_on_saturday() -> None:
+    assert shut(fired(person(), follow_up(0, FRIDAY), now=FRIDAY)) == [("Fri 21:00", "Mon 07:00")]
+
+
+def test_what_passes_by_hours_may_go_out_on_saturday() -> None:
+    hours = follow_up(0, FRIDAY)._replace(on_day=None, not_before=FRIDAY)
+    assert shut(fired(person(), hours, now=FRIDAY)) == [("Fri 21:00", "Sat 07:00")]
+    # A nudge goes as a whole: what is counted on the calendar holds what is not.
+    assert shut(fired(person(), hours, follow_up(1, FRIDAY), now=FRIDAY)) == [("Fri 21:00", "Mon 07:00")]
+
+
+def test_what_heeds_no_hours_is_never_held() -> None:
+    demo = follow_up(0, FRIDAY, heeds_quiet=False)._replace(on_day=None, not_before=FRIDAY)
+    assert shut(fired(person(), demo, now=FRIDAY)) == []
+    assert shut(fired(person(), demo, follow_up(1, FRIDAY), now=FRIDAY)) == [("Fri 21:00", "Mon 07:00")]
+
+
+def test_holidays_and_breaks_hold_a_nudge_and_two_of_a_kind_are_one_window() -> None:
+    off = Break(first=date(2026, 11, 12), last=date(2026, 11, 13))
+    tuesday = at("2026-11-10 15:30", "America/New_York").astimezone(UTC)  # before Veterans Day
+    owner = person(holidays="US-MA", breaks=[off], quiet_from=time(0), quiet_to=time(0))
+    assert shut(fired(owner, follow_up(0, tuesday), now=tuesday)) == [("Wed 00:00", "Mon 00:00")]
+
+
+def test_the_windows_of_a_day_on_which_the_clock_changes_end_on_the_wall() -> None:
+    saturday = at("2026-10-31 15:30", "America/New_York").astimezone(UTC)  # the clock goes back that night
+    owner = person(days=("sat", "sun"))
+    assert shut(fired(owner, follow_up(0, saturday), now=saturday)) == [("Sat 21:00", "Sun 07:00")]
+    (nudge,) = fired(owner, follow_up(0, saturday), now=saturday).nudges
+    (night,) = nudge.quiet
+    assert night.closes_at - night.opens_at == timedelta(hours=11)
+    assert nudge.too_late_after == saturday + DAY  # an hour earlier on the wall: elapsed time
 
 
 def test_who_cannot_be_reached_any_more_is_skipped() -> None:

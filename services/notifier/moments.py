@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from services.notifier.words import Words
 
-UNITS: Final = (("day", 1, 7), ("week", 7, 60), ("month", 30.44, 360), ("year", 365.25, 10**6))  # days; up to
+UNITS: Final = (("day", 1, 7), ("week", 7, 60), ("month", 30.44, 360))  # of so many days, up to so many
 
 
 def zone(name: str) -> ZoneInfo:
@@ -23,12 +23,10 @@ def ago(then: datetime, now: datetime, zone: ZoneInfo, words: Words) -> str:
     """Return how long ago that is, counted in days of the reader's calendar."""
     days = (now.astimezone(zone).date() - then.astimezone(zone).date()).days
     if days < 2:
-        return words.say("dates.today" if days < 1 else "dates.yesterday")
-    for unit, length, below in UNITS:
-        if days < below:
-            n = max(round(days / length), 1)
-            return words.say(f"dates.{unit}.{0 if n == 1 else 1}", n=n)
-    return words.say("dates.long_ago")
+        return words.say("ago.today" if days < 1 else "ago.yesterday")
+    unit, length = next(((unit, length) for unit, length, below in UNITS if days < below), ("year", 365.25))
+    n = max(round(days / length), 1)
+    return words.say(f"ago.{unit}" if n == 1 else f"ago.{unit}s", n=n)
 
 
 def date(at: datetime, zone: ZoneInfo, words: Words) -> str:

@@ -13,6 +13,7 @@ from services.notifier.words import offers
 from shared.events import Contact
 
 URL_LIMIT: Final = 1900  # browsers and Outlook hand on two thousand characters, not more
+SUBJECT_LIMIT: Final = 500
 POST_LIMIT: Final = 280  # of X; Bluesky takes 300
 
 
@@ -72,7 +73,7 @@ def mailto(address: str, subject: str, body: str) -> str | None:
     """Return the link that opens this mail ready to send (RFC 6068), or None for what is no address."""
     if not re.fullmatch(r"[^\s@,;:<>()\[\]\\\"]+@[^\s@,;:<>()\\\"]+", address):
         return None
-    start = f"mailto:{quote(address, safe='@')}?subject={quote(one_line(subject, 150), safe='')}&body="
+    start = f"mailto:{quote(address, safe='@')}?subject={_fitting(one_line(subject, 150), SUBJECT_LIMIT)}&body="
     return start + _fitting(body.replace("\n", "\r\n"), URL_LIMIT - len(start))
 
 
@@ -195,8 +196,13 @@ def _fitting_name(story: Story) -> str:
 def _fitting(text: str, limit: int) -> str:
     """Return the text percent-encoded, cut at a word where that is longer."""
     encoded = quote(text, safe="")
-    while len(encoded) > limit and text:
-        shorter, _, _ = text[: len(text) - max((len(encoded) - limit) // 9, 1)].rpartition(" ")
-        text = shorter
-        encoded = quote(f"{text} …", safe="")
-    return encoded
+    if len(encoded) <= limit:
+        return encoded
+    room, length = limit - len(quote(" …", safe="")), 0
+    for length, character in enumerate(text):  # noqa: B007 - where it ends is what we want
+        room -= len(quote(character, safe=""))
+        if room < 0:
+            break
+    cut = text[:length]
+    words = cut.rpartition(" ")[0]
+    return quote(f"{words if len(words) > length - 40 else cut} …", safe="")

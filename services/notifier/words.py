@@ -51,7 +51,7 @@ class Words:
 def words(playbook: str, language: Language) -> Words:
     """Return the words of this playbook; a plan of the operator's may name one that has none of its own."""
     own = _read(playbook, language) if playbook in PLAYBOOKS else {}
-    return Words(language, _read("_base", language) | own)
+    return Words(language, {**_read("_base", language), **own})
 
 
 def sms(playbook: str, language: Language, *, name: str, event: str, link: str, others: int = 0) -> str:
@@ -69,7 +69,8 @@ def offers(playbook: str) -> frozenset[str]:
     return frozenset(key for key, offered in tomllib.loads(file.read_text(encoding="utf-8")).items() if offered is True)
 
 
-def _read(folder: str, language: Language) -> dict[str, Template]:
+@cache
+def _read(folder: str, language: Language) -> Mapping[str, Template]:
     file = TEMPLATES / folder / f"{language}.toml"
     phrases = _flat(tomllib.loads(file.read_text(encoding="utf-8")))
     return {key: PHRASES.from_string(phrase) for key, phrase in phrases}

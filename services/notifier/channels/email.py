@@ -126,7 +126,7 @@ class Email:
             recipient=recipient,
             message_id=message_id,
             at=now,
-            reply_to=answers_to,
+            reply_to=self._address("reply", nudge),
             unsubscribe=self._address("unsub", nudge),
         )
         return self.dkim.signed(content) if self.dkim else content

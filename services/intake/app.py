@@ -20,6 +20,7 @@ from services.intake import (
     idempotency,
     letterbox,
     regions,
+    snsbox,
     textbox,
     webhook,
 )
@@ -138,6 +139,7 @@ def add_routes(
     )
     app.add_routes(webhook.routes(pool, Box(config.secret_key), rates, taker))
     app.add_routes(textbox.routes(pool, rates, config))
+    app.add_routes(snsbox.routes(pool, rates, config))
     app.add_routes(letterbox.routes(taker, rates, config))
     app.add_routes(api.routes(pool, planner, rates, defaults))
     app.add_routes(api_meetings.routes(pool, planner, defaults))

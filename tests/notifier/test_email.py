@@ -6,12 +6,15 @@ from datetime import UTC, datetime
 
 import pytest
 import trustme
+from pydantic import SecretStr
 
+from services.notifier.channels.email import open_email
+from services.notifier.channels.receipt import Receipt
 from services.notifier.channels.smtp_connections import AT_ONCE, MAILS_A_CONNECTION, Server, server
-from shared.settings import SettingsError
-from tests.factories import nudge_due
+from shared.settings import Settings, SettingsError
+from tests.factories import nudge_due, recipient
 from tests.notifier.mail_channel import SHORT, Channel, certificate
-from tests.notifier.sending import trusting
+from tests.notifier.sending import KEYS, trusting
 from tests.servers.smtp import CUT, HANG, Mailbox, Scripted, scripted_server
 from tests.servers.waiting import until
 
@@ -170,3 +173,39 @@ def test_what_smtp_url_says(url: str, wanted: Server) -> None:
 def test_a_wrong_smtp_url_is_named(url: str) -> None:
     with pytest.raises(SettingsError, match="SMTP_URL"):
         server(url)
+
+
+def config(**given: object) -> Settings:
+    fields: dict[str, object] = {
+        "smtp_url": SecretStr("smtp://127.0.0.1:1?starttls=0"),
+        "mail_from": "Afterhello <hello@school.example>",
+        "public_url": "https://hello.school.example",
+        "secret_key": KEYS,
+    }
+    return Settings(**fields | given)  # type: ignore[arg-type]
+
+
+def test_the_settings_reach_the_channel() -> None:
+    data = nudge_due().data
+    assert open_email(config()).envelope_sender(data) == "hello@school.example"
+    email = open_email(config(inbound_address="reply@in.school.example"))
+    assert email.envelope_sender(data).endswith("@in.school.example") and email.dkim is None
+    with pytest.raises(SettingsError, match=r"^DKIM_KEY: "):
+        open_email(config(dkim_key=SecretStr("nonsense"), dkim_selector="autumn"))
+
+
+async def test_mails_go_at_the_pace_that_is_set(smtp: Scripted) -> None:
+    email = open_email(config(smtp_url=SecretStr(smtp.url), mail_pace=1))
+
+    async def begin() -> bool:
+        return True
+
+    async def send(address: str) -> Receipt:
+        data = nudge_due(recipient=recipient(address=address)).data
+        return await email.send(data, f"<{data.nudge}@school.example>", now=datetime.now(UTC), begin=begin)
+
+    first, second, elsewhere = [await send(address) for address in ("a@one.example", "b@one.example", "c@two.example")]
+    await email.close()
+    assert (first.outcome, second.outcome, elsewhere.outcome) == ("sent", "held", "sent")
+    assert second.after is not None and 50 < second.after.total_seconds() <= 60
+    assert second.reason is None and second.pause is None  # nobody is told of it

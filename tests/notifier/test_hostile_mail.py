@@ -102,7 +102,9 @@ async def test_whatever_people_typed_is_inert_on_the_wire(smtp: Scripted, text: 
     assert b"\n" not in raw.replace(b"\r\n", b"") and b"\r" not in raw.replace(b"\r\n", b"") and b"\0" not in raw
     assert max(map(len, raw.split(b"\r\n"))) <= 998
     head, _, body = raw.partition(b"\r\n\r\n")
-    names = Counter(line.decode().partition(":")[0] for line in head.split(b"\r\n"))
+    names = Counter(line.partition(":")[0] for line in re.sub("\r\n ", "", head.decode()).split("\r\n"))
+    words = re.findall(rb"=\?[^?\s]+\?[bq]\?[^?\s]*\?=", head)
+    assert max(map(len, words), default=0) <= 75
     assert set(names.values()) == {1}
     assert names.keys() - PERHAPS == ONCE
     assert max(map(len, body.split(b"\r\n"))) <= 78

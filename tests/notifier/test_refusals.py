@@ -262,6 +262,20 @@ async def test_a_server_that_is_away_is_asked_again_within_a_minute_and_no_row_i
     assert await trouble(back) is None
 
 
+async def test_x07_a_mail_server_whose_name_is_not_found_holds_the_channel_and_blames_nobody(
+    notifier_pool: Pool,
+) -> None:
+    await receive(notifier_pool, [nudge_due() for _ in range(20)])
+    notifier = Notifier(notifier_pool, "smtp://no-such-host.invalid?starttls=0")
+    await notifier.work()
+    one = await trouble(notifier)
+    assert one is not None and (one.state, one.reason) == ("paused", "unreachable")
+    assert await paused_for(notifier) <= timedelta(seconds=30)
+    assert {state for state, _ in (await states(notifier_pool)).values()} == {"queued"}
+    assert await notifier_pool.fetchval("SELECT sum(refusals) + sum(unknowns) FROM deliveries") == 0
+    assert await told(notifier_pool, SUPPRESSED) == []
+
+
 async def test_a_pause_is_never_shortened_by_a_lesser_trouble(notifier_pool: Pool) -> None:
     from services.notifier.channels.smtp_replies import POLICY, UNREACHABLE
 

@@ -2,19 +2,49 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from email.errors import MessageError
+from email.header import Header
 from email.headerregistry import Address
 from email.message import EmailMessage
-from email.policy import SMTP, default
+from email.policy import SMTP, EmailPolicy, default
 from email.utils import format_datetime
-from typing import Final
+from typing import Any, Final
 
 from email_validator import EmailNotValidError, validate_email
 
 from services.notifier.message import Mail
 from services.notifier.plain import for_header
 
-# Folding at 78 would turn a long List-Unsubscribe into an encoded word, which Gmail refuses there.
-POLICY: Final = SMTP.clone(max_line_length=998)
+
+class _Lines(EmailPolicy):
+    """One line a header; but what is not ASCII becomes encoded words, which have 75 characters at most (RFC 2047).
+
+    Folding all at 78 would turn a long List-Unsubscribe into an encoded word, which Gmail refuses there; and folding
+    nothing makes a long name one encoded word that some mail programs show as it is.
+    """
+
+    def fold(self, name: str, value: Any) -> str:
+        if str(value).isascii():
+            return str(super().fold(name, value))
+        if hasattr(value, "addresses"):
+            return f"{name}: {', '.join(_address(name, address) for address in value.addresses)}\r\n"
+        return f"{name}: {_encoded(name, str(value))}\r\n"
+
+    def fold_binary(self, name: str, value: Any) -> bytes:
+        return self.fold(name, value).encode("ascii")
+
+
+def _address(header: str, address: Address) -> str:
+    if str(address).isascii():
+        return str(address)
+    return f"{_encoded(header, address.display_name)}\r\n <{address.addr_spec}>"
+
+
+def _encoded(header: str, text: str) -> str:
+    return Header(text, "utf-8", maxlinelen=76, header_name=header).encode(linesep="\r\n")
+
+
+POLICY: Final = _Lines(linesep="\r\n", max_line_length=998)
 
 
 class Unwritable(Exception):
@@ -100,7 +130,7 @@ def written(
         message.attach(_part(mail.html, "html"))
         message.set_boundary(f"=_{message_id[1 : message_id.rindex('@')]}")
         return message.as_bytes()
-    except (ValueError, LookupError, UnicodeError) as error:
+    except (MessageError, ValueError, LookupError, UnicodeError) as error:
         raise Unwritable(f"{type(error).__name__}: {error}") from error
 
 

@@ -34,6 +34,17 @@ def _durations(value: object) -> object:
     return [duration(part) for part in value.split(",")] if isinstance(value, str) else value
 
 
+def _split_hosts(value: object) -> object:
+    return [host.strip().lower() for host in value.split(",") if host.strip()] if isinstance(value, str) else value
+
+
+def _bare_hosts(hosts: tuple[str, ...]) -> tuple[str, ...]:
+    for host in hosts:
+        if not re.fullmatch(r"[a-z0-9.:-]{1,253}", host):
+            raise ValueError("must be names of hosts such as ntfy.school.example, separated by commas")
+    return hosts
+
+
 def _keys(value: object) -> object:
     return [key.strip() for key in value.split(",") if key.strip()] if isinstance(value, str) else value
 
@@ -164,6 +175,7 @@ Duration = Annotated[timedelta, NoDecode, BeforeValidator(_duration)]
 Durations = Annotated[tuple[timedelta, ...], NoDecode, BeforeValidator(_durations)]
 Keys = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_keys), AfterValidator(_strong_keys)]
 StrongKey = Annotated[SecretStr, AfterValidator(_strong)]
+Hosts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_hosts), AfterValidator(_bare_hosts)]
 QueueName = Annotated[str, AfterValidator(_name_of_queues)]
 BaseUrl = Annotated[str, AfterValidator(_base)]
 Sender = Annotated[str, AfterValidator(_sender)]

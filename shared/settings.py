@@ -20,6 +20,7 @@ from shared.setting_values import (
     Duration,
     Durations,
     EcPublicKey,
+    Hosts,
     Keys,
     Lower,
     QueueName,
@@ -63,6 +64,7 @@ class Settings(BaseSettings):
     amqp_url: AmqpUrl | None = None  # amqp://user:password@host/vhost
     smtp_url: SmtpUrl | None = None  # smtp://user:password@host:587 (STARTTLS), smtps://..., ?starttls=0
     sms_url: SmsUrl | None = None  # twilio://SID:TOKEN@+15085550100, or a gateway's address with {to} and {text}
+    apprise_hosts: Hosts = ()  # where services of one's own may be that apprise speaks to: ntfy.school.example, ...
     bus_prefix: QueueName = "afterhello"  # the exchange, and before queue names
 
     # Who we are to the outside.

@@ -56,7 +56,7 @@ async def situation(conn: Connection, about: About, *, lock: bool = False) -> Si
         """
         SELECT c.contact ->> 'name' AS contact, m.sent -> 'event' ->> 'name' AS event, m.sent ->> 'promise' AS promise,
                m.id AS meeting, p.time_zone AS zone, p.channel,
-               CASE p.channel WHEN 'email' THEN p.email ELSE p.phone END AS address,
+               CASE p.channel WHEN 'email' THEN p.email WHEN 'sms' THEN p.phone ELSE p.apprise_url END AS address,
                done.at AS done_at, stopped.at AS stopped_at, later.at AS later_at, later.until, later.span
           FROM connections c
           JOIN people p ON p.id = c.person

@@ -75,7 +75,9 @@ async def _moved_on(conn: Connection, left: Known, after: Known, told: Told) -> 
 def _is_same_owner(stored: Stored | None, submitted: Submitted | None) -> bool:
     if stored is None or submitted is None:
         return True
-    return str(stored.owner.email).lower() == str(submitted.owner.email).lower()
+    if submitted.owner.email is None:
+        return stored.owner.phone == submitted.owner.phone
+    return str(stored.owner.email).lower() == submitted.owner.email.lower()
 
 
 async def _logged(conn: Connection, submission: UUID, after: Known, told: Told) -> Known:

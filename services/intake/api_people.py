@@ -57,6 +57,7 @@ class People:
                 document,
                 owner=token.owner,
                 default_zone=self._defaults.time_zone,
+                served=self._defaults.served,
                 traceparent=traceparent,
             )
 

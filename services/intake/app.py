@@ -28,6 +28,7 @@ from services.intake.handlers import ROUTES
 from services.intake.meeting import Defaults, Planner
 from services.intake.providers import eventbrite
 from services.intake.rate import Rates
+from services.intake.reaching import served
 from services.intake.taking import Taker
 from shared import db, metrics, outbox, vitals
 from shared.bus import Bus
@@ -129,7 +130,13 @@ def add_routes(
     assert config.public_url is not None
     rates = Rates(config.rate_limit, clock=time.monotonic)
     erased = Fingerprints(config.secret_key, purpose=erasing.PURPOSE)
-    defaults = Defaults(time_zone=config.time_zone, phone_region=config.phone_region, erased=erased)
+    defaults = Defaults(
+        zone_is_set="time_zone" in config.model_fields_set,
+        served=served(config),
+        time_zone=config.time_zone,
+        phone_region=config.phone_region,
+        erased=erased,
+    )
     taker = Taker(
         pool=pool,
         plans=planner.names,

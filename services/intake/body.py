@@ -7,7 +7,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, 
 
 from services.intake import fields
 from services.intake.fields import ClockTime, Day, Email, Hashtag, Link, Name, Notes, Phone, Promise, Topic, When, Zone
-from shared.events import Break, Channel, EventKind, Weekday
+from shared.events import Break, EventKind, Weekday
 
 P = TypeVar("P", bound="Part")
 
@@ -64,7 +64,7 @@ class Wishes(Part):
 
     name: Annotated[Name | None, fields.Optional] = None
     time_zone: Annotated[Zone | None, fields.Optional] = None
-    channel: Annotated[Channel | None, fields.Optional] = None
+    channel: Annotated[fields.Reach | None, fields.Optional] = None  # or an address, which has a channel of its own
     locale: Annotated[fields.Locale | None, fields.Optional] = None
     send_at: Annotated[ClockTime | None, fields.Optional] = None
     days: Annotated[tuple[Weekday, ...], Field(min_length=1, max_length=7)] | None = None

@@ -5,7 +5,7 @@ import unicodedata
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from importlib.resources import files
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, get_args
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -15,12 +15,14 @@ from icalendar.timezone.windows_to_olson import WINDOWS_TO_OLSON
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, StrictStr, ValidationInfo, WithJsonSchema
 
 from services.intake import regions
+from shared.events import Channel
 
 NAME_LENGTH: Final = 200
 NOTES_LENGTH: Final = 4000
 PROMISE_LENGTH: Final = 500
 TOPIC_LENGTH: Final = 60
 LINK_LENGTH: Final = 2000
+TEXTABLE: Final = {phonenumbers.PhoneNumberType.MOBILE, phonenumbers.PhoneNumberType.FIXED_LINE_OR_MOBILE}
 BIDI_CONTROLS: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 MOMENT: Final = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d(?::\d\d(?:[.,]\d{1,9})?)?)\s?([Zz]|[+-]\d\d:?\d\d|[+-]\d\d)?", re.ASCII
@@ -86,6 +88,29 @@ def phone(text: str, region: str | None) -> str:
     if number.extension or not phonenumbers.is_possible_number(number):
         raise ValueError(wrong)
     return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+
+
+def not_textable(phone: str) -> str | None:
+    """Return why no text goes to this E.164 number, None if one may: its region and type count, not its digits."""
+    try:
+        number = phonenumbers.parse(phone, None)
+    except phonenumbers.NumberParseException:
+        return "must be a telephone number such as +15085550123"
+    if not phonenumbers.is_valid_number(number) or phonenumbers.number_type(number) not in TEXTABLE:
+        return "must be the number of a mobile telephone: no text reaches this one"
+    return None
+
+
+def reach(text: str) -> str:
+    """Return a channel's name, or the address of a service that apprise speaks to, which is its own channel."""
+    text = text.strip()
+    if "://" not in text:
+        if text.lower() not in get_args(Channel):
+            raise ValueError("must be email, sms, or the address of a service such as ntfy://my-topic")
+        return text.lower()
+    if len(text) > LINK_LENGTH or not text.isprintable() or " " in text or not text.isascii():
+        raise ValueError("must be the address of a service on one line, such as ntfy://my-topic")
+    return text
 
 
 @cache
@@ -220,6 +245,11 @@ Hashtag = Annotated[
 ]
 Email = Annotated[StrictStr, AfterValidator(email), _text("ada@school.example", format="email", longest=254)]
 Phone = Annotated[StrictStr, AfterValidator(_phone), _text("+15085550123")]
+Reach = Annotated[
+    StrictStr,
+    AfterValidator(reach),
+    WithJsonSchema({"type": "string", "examples": ["email", "sms", "ntfy://my-topic"], "maxLength": LINK_LENGTH}),
+]
 Zone = Annotated[StrictStr, AfterValidator(zone), _text("America/New_York")]
 Link = Annotated[StrictStr, AfterValidator(link), _text("https://docs.example/rubric", longest=LINK_LENGTH)]
 When = Annotated[Moment, PlainValidator(moment), _text("2026-10-21T14:10:00-04:00")]

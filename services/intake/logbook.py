@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from services.intake import consent, meeting, returning, store, store_consents
+from services.intake import consent, meeting, reaching, returning, store, store_consents
 from services.intake.booking import StateReason
 from services.intake.meeting import Defaults, Draft, Submitted
 from services.intake.store import Connected, NewMeeting, Received
@@ -108,7 +108,7 @@ async def owner_of(
     conn: Connection, submitted: Submitted, defaults: Defaults, now: datetime
 ) -> tuple[Person, str, list[Event]]:
     """Return the owner, made if new, the zone that times without offset are read in, and the events to tell."""
-    known = await store.find_owner(conn, str(submitted.owner.email))
+    known = await store.find_owner(conn, submitted.owner.email, submitted.owner.phone)
     stored = known.person.time_zone if known and known.time_zone_from == "person" else None
     zone, _ = meeting.zone_of(submitted, stored=stored, defaults=defaults)
     owner, events = await _owner(conn, known, submitted, defaults, now)
@@ -134,11 +134,13 @@ async def _owner(
         id=new_id(),
         revision=1,
         name=given.name,
-        email=given.email,
+        email=known.person.email if known else given.email,
         phone=given.phone,
-        channel=given.channel or "email",
+        apprise_url=reaching.address_of(given.channel),
+        channel=reaching.channel_of(given.channel),
         confirmed=is_themselves,
         time_zone=zone,
+        zone_is_known=zone_from != "default" or defaults.zone_is_set,
         **meeting.wishes(given),
     )
     kept = (await store.keep_owner(conn, fresh, zone_from)).person

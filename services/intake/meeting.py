@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Literal, Protocol
 from zoneinfo import ZoneInfo
 
-from services.intake import fields
+from services.intake import fields, reaching
 from services.intake.body import CONTACTS, Body, FieldError, Invalid, Met, Owner, Where, check
 from services.intake.consent import Origin
+from services.intake.reaching import Served
 from shared.events import Contact, FollowUp, Gathering, Meeting, Person
 from shared.signing import Fingerprints
 
@@ -37,7 +38,9 @@ class Defaults:
     """What counts when a submission does not say it: of its source, and of this installation."""
 
     time_zone: str = "UTC"
+    zone_is_set: bool = False  # the operator's word on where everybody is
     phone_region: str | None = None
+    served: Served = field(default_factory=Served)
     zone: str | None = None
     owner: str | None = None
     plan: str | None = None
@@ -88,10 +91,7 @@ def read(
         contacts.setdefault(met.key, met)  # the same contact twice is one
     plan = body.plan or defaults.plan or (body.event and body.event.kind in plans and body.event.kind) or "default"
     errors: list[FieldError] = []
-    if owner.channel not in {None, "email"}:
-        errors.append({"field": "owner.channel", "problem": "must be email: no other channel is served here yet"})
-    elif not owner.email:
-        errors.append({"field": "owner.email", "problem": "is required"})
+    errors += reaching.problems(owner, defaults.served)
     if not contacts and about != "gathering":
         errors.append({"field": "contact.name", "problem": "is required"})
     if len(contacts) > CONTACTS:
@@ -179,7 +179,7 @@ def _identity(owner: Owner) -> dict[str, str | None]:
         "name": owner.name,
         "phone": owner.phone,
         "time_zone": owner.time_zone,
-        "channel": owner.channel or "email",
+        "channel": reaching.channel_of(owner.channel),  # an address of apprise's is a secret
     }
 
 

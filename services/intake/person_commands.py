@@ -9,6 +9,7 @@ import typer
 from services.intake import fields, store_consents, store_people, typed, wishes, wishing
 from services.intake.body import Invalid
 from services.intake.consent import Consent
+from services.intake.reaching import served
 from shared import command
 from shared.command import Refused, show_json
 from shared.db import Connection
@@ -58,7 +59,9 @@ def set_(
 
     async def work(conn: Connection) -> Known:
         async with conn.transaction():
-            found = await wishing.wish(conn, text, document, owner=None, default_zone=config.time_zone)
+            found = await wishing.wish(
+                conn, text, document, owner=None, default_zone=config.time_zone, served=served(config)
+            )
             return await _known(conn, found)
 
     try:

@@ -11,6 +11,7 @@ import typer
 from services.intake import erasing, fields, readers, sources, store_erasing, typed
 from services.intake.meeting import Defaults
 from services.intake.providers import eventbrite
+from services.intake.reaching import served
 from services.intake.sources import Source
 from services.intake.taking import Taker
 from shared import command, db
@@ -63,7 +64,13 @@ async def taker(
 ) -> AsyncIterator[Taker]:
     """What takes submissions, with no intake running; `eventbrite_api` is another in tests alone."""
     erased = Fingerprints(config.secret_key, purpose=erasing.PURPOSE)
-    defaults = Defaults(time_zone=config.time_zone, phone_region=config.phone_region, erased=erased)
+    defaults = Defaults(
+        zone_is_set="time_zone" in config.model_fields_set,
+        served=served(config),
+        time_zone=config.time_zone,
+        phone_region=config.phone_region,
+        erased=erased,
+    )
     async with command.pool("intake", config) as pool:
         async with pool.acquire() as conn:
             if not config.secret_key and await store_erasing.has_fingerprints(conn):

@@ -13,6 +13,7 @@ from services.intake.answers import Delivery, Unreadable
 from services.intake.meeting import Defaults
 from services.intake.providers import PROVIDERS, roster
 from services.intake.providers.roster import BadFile
+from services.intake.reaching import served
 from services.intake.source_command import Json, Name, by_hand, find, plans, run, secret_of
 from services.intake.sources import Source
 from shared import command, db
@@ -132,7 +133,12 @@ def test(
         return found, await secret_of(conn, config, found), await db.now(conn)
 
     found, secret, now = run(config, work)
-    defaults = Defaults(time_zone=config.time_zone, phone_region=config.phone_region)
+    defaults = Defaults(
+        zone_is_set="time_zone" in config.model_fields_set,
+        served=served(config),
+        time_zone=config.time_zone,
+        phone_region=config.phone_region,
+    )
     try:
         rehearsed = rehearsal.rehearse(
             _read(found, asyncio.run(readers.whole(found, raw, secret))),

@@ -13,8 +13,8 @@ from shared.db import Connection
 from shared.events import Contact, MeetingState, Person, new_id
 
 PERSON = (
-    "id, revision, name, email, phone, channel, confirmed, locale, time_zone, send_at, days, quiet_from, quiet_to, "
-    "holidays, breaks, daily_limit, paused_until"
+    "id, revision, name, email, phone, apprise_url, channel, confirmed, locale, time_zone, zone_is_known, send_at, "
+    "days, quiet_from, quiet_to, holidays, breaks, daily_limit, paused_until"
 )
 
 
@@ -124,17 +124,26 @@ async def _keep(conn: Connection, received: Received, *, reason: Mapping[str, An
     return value
 
 
-async def find_owner(conn: Connection, email: str) -> Owner | None:
-    """Return the person with this address; until the transaction ends nobody erases them."""
-    row = await conn.fetchrow(
-        f"SELECT {PERSON}, time_zone_from FROM people WHERE lower(email) = lower($1) FOR KEY SHARE",  # noqa: S608
+async def find_owner(conn: Connection, email: str | None, phone: str | None = None) -> Owner | None:
+    """Return the person with this address; until the transaction ends nobody erases them.
+
+    Without an address it is who has this number and no address, else the only one who has it.
+    """
+    rows = await conn.fetch(
+        f"""
+        SELECT {PERSON}, time_zone_from
+          FROM people
+         WHERE lower(email) = lower($1) OR ($1::text IS NULL AND phone = $2)
+         ORDER BY email NULLS FIRST FOR KEY SHARE
+        """,  # noqa: S608 - names of columns, ours
         email,
+        phone,
     )
-    return _owner(row) if row else None
+    return _owner(rows[0]) if len(rows) == 1 or (rows and rows[0]["email"] is None) else None
 
 
 async def keep_owner(conn: Connection, person: Person, time_zone_from: ZoneFrom) -> Owner:
-    """Return the person with this address, made if there is none.
+    """Return the person with this address, or this number and no address, made if there is none.
 
     Of one who exists only what was unknown changes: a name, a number, a zone that nobody better placed had chosen, and
     that they stand behind their address.
@@ -142,15 +151,18 @@ async def keep_owner(conn: Connection, person: Person, time_zone_from: ZoneFrom)
     row = await conn.fetchrow(
         f"""
         INSERT INTO people AS p ({PERSON}, time_zone_from)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
-            ON CONFLICT (lower(email)) DO UPDATE
-           SET (name, phone, confirmed, time_zone, time_zone_from, revision) = (
-                   SELECT new.name, new.phone, new.confirmed, new.time_zone, new.time_zone_from,
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
+            ON CONFLICT {"(lower(email))" if person.email else "(phone) WHERE email IS NULL"} DO UPDATE
+           SET (name, phone, confirmed, time_zone, zone_is_known, time_zone_from, revision) = (
+                   SELECT new.name, new.phone, new.confirmed, new.time_zone, new.zone_is_known, new.time_zone_from,
                           p.revision + (new IS DISTINCT FROM
-                                        ROW (p.name, p.phone, p.confirmed, p.time_zone, p.time_zone_from))::int
+                                        ROW (p.name, p.phone, p.confirmed, p.time_zone, p.zone_is_known,
+                                             p.time_zone_from))::int
                      FROM (SELECT coalesce(p.name, excluded.name) AS name, coalesce(p.phone, excluded.phone) AS phone,
                                   p.confirmed OR excluded.confirmed AS confirmed,
                                   CASE WHEN better THEN excluded.time_zone ELSE p.time_zone END AS time_zone,
+                                  CASE WHEN better THEN excluded.zone_is_known
+                                                   ELSE p.zone_is_known END AS zone_is_known,
                                   CASE WHEN better THEN excluded.time_zone_from ELSE p.time_zone_from
                                    END AS time_zone_from
                              FROM (SELECT array_position('{{default,source,person}}', excluded.time_zone_from)
@@ -158,10 +170,10 @@ async def keep_owner(conn: Connection, person: Person, time_zone_from: ZoneFrom)
                           ) new)
         RETURNING {PERSON}, time_zone_from
         """,  # noqa: S608
-        person.id, person.revision, person.name, person.email, person.phone, person.channel, person.confirmed,
-        person.locale, person.time_zone, person.send_at, list(person.days), person.quiet_from, person.quiet_to,
-        person.holidays, [one.model_dump(mode="json") for one in person.breaks], person.daily_limit,
-        person.paused_until, time_zone_from,
+        person.id, person.revision, person.name, person.email, person.phone, person.apprise_url, person.channel,
+        person.confirmed, person.locale, person.time_zone, person.zone_is_known, person.send_at, list(person.days),
+        person.quiet_from, person.quiet_to, person.holidays, [one.model_dump(mode="json") for one in person.breaks],
+        person.daily_limit, person.paused_until, time_zone_from,
     )  # fmt: skip
     assert row is not None
     return _owner(row)

@@ -32,10 +32,8 @@ async def find(conn: Connection, reached: str, *, owner: str | None, lock: bool 
 
 async def reached_at(conn: Connection, address: str, channel: Channel) -> list[UUID]:
     """Return the people whom this channel reaches at this address."""
-    rows = await conn.fetch(
-        f"SELECT id FROM people WHERE {'lower(email) = lower($1)' if channel == 'email' else 'phone = $1'}",  # noqa: S608
-        address,
-    )
+    is_theirs = {"email": "lower(email) = lower($1)", "sms": "phone = $1", "apprise": "apprise_url = $1"}[channel]
+    rows = await conn.fetch(f"SELECT id FROM people WHERE {is_theirs}", address)  # noqa: S608
     return [row["id"] for row in rows]
 
 
@@ -51,7 +49,7 @@ async def change(conn: Connection, person: Person, wished: Mapping[str, Any], *,
            SET revision = CASE WHEN $2 THEN $3 ELSE revision END, name = $4, channel = $5, locale = $6, time_zone = $7,
                time_zone_from = CASE WHEN $8 THEN 'person' WHEN $9 THEN 'default' ELSE time_zone_from END,
                send_at = $10, days = $11, quiet_from = $12, quiet_to = $13, holidays = $14, breaks = $15,
-               daily_limit = $16, paused_until = $17
+               daily_limit = $16, paused_until = $17, apprise_url = $18, zone_is_known = $19
          WHERE id = $1
         """,
         after.id,
@@ -71,6 +69,8 @@ async def change(conn: Connection, person: Person, wished: Mapping[str, Any], *,
         [one.model_dump(mode="json") for one in after.breaks],
         after.daily_limit,
         after.paused_until,
+        after.apprise_url,
+        after.zone_is_known,
     )
     return after if is_other else None
 

@@ -5,6 +5,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from services.intake import store_people, wishes
+from services.intake.reaching import Served
 from shared import db, outbox
 from shared.db import Connection
 from shared.events import Person, PersonChanged, PersonData
@@ -17,6 +18,7 @@ async def wish(
     *,
     owner: str | None,
     default_zone: str,
+    served: Served,
     traceparent: str | None = None,
 ) -> Person | None:
     """Return the person with the wishes of this document; None when there is no such person, or not `owner`.
@@ -27,7 +29,13 @@ async def wish(
     if person is None:
         return None
     now = await db.now(conn)
-    wished = wishes.read(document, default_zone=default_zone, today=now.astimezone(ZoneInfo(person.time_zone)).date())
+    wished = wishes.read(
+        document,
+        person,
+        default_zone=default_zone,
+        today=now.astimezone(ZoneInfo(person.time_zone)).date(),
+        served=served,
+    )
     after = await store_people.change(conn, person, wished, zone_is_theirs=bool(document.get("time_zone")))
     if after is None:
         return person

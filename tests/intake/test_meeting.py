@@ -115,7 +115,7 @@ def test_fifty_contacts_of_whom_some_come_twice_are_fifty() -> None:
         ({"owner": None}, "owner", "must be an object"),
         ({"owner": OWNER | {"time_zone": "Mars/Olympus"}}, "owner.time_zone", "must be a time zone"),
         ({"owner": OWNER | {"channel": "sms"}}, "owner.channel", "must be email"),
-        ({"owner": OWNER | {"channel": "pigeon"}}, "owner.channel", "must be 'email', 'sms' or 'apprise'"),
+        ({"owner": OWNER | {"channel": "pigeon"}}, "owner.channel", "must be email, sms, or the address"),
         ({"owner": OWNER | {"send_at": "24:00"}}, "owner.send_at", "must be a time of day"),
         ({"owner": OWNER | {"send_at": 1530}}, "owner.send_at", "must be a time of day"),
         ({"owner": OWNER | {"days": []}}, "owner.days", "must be at least 1"),

@@ -183,6 +183,7 @@ class DueFollowUp(Facts):
     document: str | None = None
     form_url: str | None = None  # of a prompt: where the meetings are logged, filled in as far as we know
     owner: Sender | None = None  # of a nudge to the contact: who met them
+    calendar: bool = False  # whether its plan wants an entry for the calendar
 
 
 class MissedFollowUp(Facts):

@@ -13,7 +13,7 @@ from jinja2 import FileSystemLoader, StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
-from services.notifier import moments
+from services.notifier import calendar_entry, moments
 from services.notifier.plain import for_header, one_line
 from services.notifier.story import NAME_LIMIT, Story, name, story
 from services.notifier.ways import readable, ways
@@ -53,23 +53,32 @@ class Mail:
     reply_to: str | None  # the address of the one it is about, as they gave it
     leave_url: str  # RFC 8058
     thread: UUID | None  # the connection, when the nudge is about one alone
+    calendar: bytes | None = None  # a file of entries, where a plan wants them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lost:
-    """A message of ours to the same person of which we learned later that it did not arrive."""
+    """A message of ours of which we learned later that it did not arrive."""
 
     at: datetime  # when it was sent
     address: str | None = None  # where to, when that is not where this one goes
     names: tuple[str, ...] = ()  # whom it was about
+    to: str | None = None  # the contact it was for; None: for whoever reads this
 
 
 def mail(
-    nudge: NudgeData, links: Links, *, now: datetime, lost: Sequence[Lost] = (), answers_to: str | None = None
+    nudge: NudgeData,
+    links: Links,
+    *,
+    now: datetime,
+    lost: Sequence[Lost] = (),
+    answers_to: str | None = None,
+    organizer: str | None = None,
 ) -> Mail:
     """Return the nudge as a mail: one follow-up in full or several in brief, what was missed or lost, the way out.
 
-    `answers_to` is the address of ours at which "done", "later 2 weeks" and "stop" are understood.
+    `answers_to` is the address of ours at which "done", "later 2 weeks" and "stop" are understood, `organizer` the one
+    that the mail comes from, which calendar entries have to name.
     """
     leave_url = links.leave(Leaving(person=nudge.recipient.id, channel=nudge.channel, address=nudge.recipient.address))
     follow_ups = _by_event(nudge.follow_ups)
@@ -96,6 +105,9 @@ def mail(
         reply_to=_only({story.them.email if story.them else None for story in stories}),
         leave_url=leave_url,
         thread=_only({follow_up.connection for follow_up in follow_ups}),
+        calendar=calendar_entry.entries(follow_ups, stories, nudge, organizer=organizer, now=now)
+        if organizer
+        else None,
     )
 
 
@@ -189,10 +201,14 @@ def _title(playbook: str, said: Words) -> str:
 
 
 def _lost(lost: Lost, nudge: NudgeData, said: Words) -> str:
+    when = moments.moment(lost.at, moments.zone(nudge.recipient.time_zone), said)
+    address = one_line(lost.address or "", 254)
+    if lost.to is not None:
+        return said.say("page.lost_to", when=when, address=address, name=one_line(lost.to, NAME_LIMIT))
     return said.say(
         "page.lost",
-        when=moments.moment(lost.at, moments.zone(nudge.recipient.time_zone), said),
-        address=one_line(lost.address or "", 254),
+        when=when,
+        address=address,
         names=moments.listed([one_line(name, NAME_LIMIT) for name in lost.names[:5]], said),
     )
 

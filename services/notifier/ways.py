@@ -1,7 +1,7 @@
 """One tap to reach a person: what stands behind the buttons of a message."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
@@ -91,7 +91,7 @@ def readable(ways: Sequence[Way]) -> list[tuple[str, str]]:
     return [(" / ".join(dict.fromkeys(said)), shown) for shown, said in labels.items()]
 
 
-def _reach(story: Story, profiles: Sequence[Profile], offered: frozenset[str]) -> Iterator[Way]:
+def _reach(story: Story, profiles: Sequence[Profile], offered: Mapping[str, object]) -> Iterator[Way]:
     say, them = story.words.say, story.them or Contact(name="")
     email, phone = one_line(them.email or "", 254), one_line(them.phone or "", 40)
     found = []
@@ -111,14 +111,14 @@ def _reach(story: Story, profiles: Sequence[Profile], offered: frozenset[str]) -
             yield Way(label=one.label or say("ways.other"), url=one.url, shown=one.url or one.shown)
 
 
-def _documents(story: Story, offered: frozenset[str]) -> Iterator[Way]:
+def _documents(story: Story, offered: Mapping[str, object]) -> Iterator[Way]:
     if story.document:
         yield Way(label=story.words.say("ways.document"), url=story.document, shown=story.document)
     elif "document" in offered:
         yield Way(label=story.words.say("ways.new_document"), url="https://docs.new", shown="https://docs.new")
 
 
-def _draft(story: Story, profiles: Sequence[Profile], offered: frozenset[str]) -> Draft | None:
+def _draft(story: Story, profiles: Sequence[Profile], offered: Mapping[str, object]) -> Draft | None:
     if "post" in offered:
         tag = next((one.handle for one in profiles if one.handle), story.name)
         return Draft(title=story.say("page.praise"), subject="", body=_praise(story, tag))
@@ -129,7 +129,7 @@ def _draft(story: Story, profiles: Sequence[Profile], offered: frozenset[str]) -
     return Draft(title=story.say("page.draft"), subject=subject, body=body)
 
 
-def _posting(story: Story, profiles: Sequence[Profile], offered: frozenset[str]) -> Iterator[Choice]:
+def _posting(story: Story, profiles: Sequence[Profile], offered: Mapping[str, object]) -> Iterator[Choice]:
     if "post" not in offered:
         return
     handles = {one.label: one.handle for one in profiles if one.handle}
@@ -150,7 +150,7 @@ def _posting(story: Story, profiles: Sequence[Profile], offered: frozenset[str])
     )
 
 
-def _video(story: Story, offered: frozenset[str]) -> Iterator[Choice]:
+def _video(story: Story, offered: Mapping[str, object]) -> Iterator[Choice]:
     if "video" not in offered:
         return
     meeting = f"https://teams.microsoft.com/l/meeting/new?subject={quote(_fitting_name(story), safe='')}"

@@ -61,12 +61,12 @@ def sms(playbook: str, language: Language, *, name: str, event: str, link: str, 
 
 
 @cache
-def offers(playbook: str) -> frozenset[str]:
-    """Return what goes with this playbook, of `voice`, `video`, `document`, `post` and `calendar`."""
+def offers(playbook: str) -> Mapping[str, object]:
+    """Return what goes with this playbook: `voice`, `video`, `document`, `post`, and minutes in the `calendar`."""
     file = TEMPLATES / playbook / "offers.toml"
     if playbook not in PLAYBOOKS or not file.exists():
-        return frozenset()
-    return frozenset(key for key, offered in tomllib.loads(file.read_text(encoding="utf-8")).items() if offered is True)
+        return {}
+    return {key: offered for key, offered in tomllib.loads(file.read_text(encoding="utf-8")).items() if offered}
 
 
 @cache

@@ -191,12 +191,13 @@ def test_a_goal_ahead_is_named_and_one_behind_is_not() -> None:
 
 def test_what_did_not_arrive_is_said_in_the_next_message() -> None:
     sent = at("2026-11-09 15:30", "America/New_York")
-    lost = [Lost(at=sent, address="old@school.example", names=("Erin", "Bo")), Lost(at=sent)]
+    lost = [Lost(at=sent, address="old@school.example", names=("Erin", "Bo")), Lost(at=sent), Lost(at=sent, to="Erin")]
     english = written(nudge(), lost=lost)
     assert (
         "Our message of Mon 9 Nov 2026, 15:30 (America/New_York) did not reach you at old@school.example. "
         "It was about Erin and Bo.\n"
         "Our message of Mon 9 Nov 2026, 15:30 (America/New_York) did not reach you.\n"
+        "Our message of Mon 9 Nov 2026, 15:30 (America/New_York) to Erin did not arrive.\n"
     ) in english.text
     assert "did not reach you at old@school.example. It was about Erin and Bo." in Read(english.html).text
     assert "no te llegó a old@school.example. Trataba de Erin y Bo." in written(nudge(locale="es"), lost=lost).text

@@ -76,7 +76,9 @@ def test_every_word_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Words, "say", heard)
     for language in LANGUAGES:
         for n in _everything(language):
-            written(n, lost=[Lost(at=NOW)], answers_to="reply@in.example")
+            written(
+                n, lost=[Lost(at=NOW), Lost(at=NOW, to="x")], answers_to="reply@in.example", organizer="a@b.example"
+            )
             written(n, now=NOW + timedelta(days=1))
         for playbook, others in itertools.product([*PLAYBOOKS, "other"], (0, 1)):
             words.sms(playbook, language, name="Erin", event="", link=LINK, others=others)
@@ -86,7 +88,7 @@ def test_every_word_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
         for folder in FOLDERS:
             own = words.words(folder, language)
             unused = {key for key, _ in _phrases(folder, language) if (id(own._phrases[key]), key) not in said}
-            assert not {key for key in unused if not key.startswith("dates.weekdays.") and key != "calendar"}, folder
+            assert not {key for key in unused if not key.startswith("dates.weekdays.")}, folder
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -197,6 +199,7 @@ def _everything(language: str) -> Iterator[Any]:
     """Nudges enough for every word to be said."""
     for playbook in [*PLAYBOOKS, "other"]:
         yield of(playbook, locale=language)
+        yield nudge(follow_up(playbook=playbook, calendar=True), locale=language)
         yield nudge(follow_up(playbook=playbook, contact=Contact(name="", phone="+15085550123")), locale=language)
     yield several(locale=language)
     yield chat(locale=language)

@@ -121,7 +121,13 @@ class Email:
     def content(self, nudge: NudgeData, recipient: Mailbox, message_id: str, *, now: datetime) -> bytes:
         """Return the mail as it goes over the wire, signed if we have a key; raises `Unwritable`, `TemplateError`."""
         content = written(
-            message.mail(nudge, self._links, now=now, answers_to=self._address("reply", nudge)),
+            message.mail(
+                nudge,
+                self._links,
+                now=now,
+                answers_to=self._address("reply", nudge),
+                organizer=self._mail_from.address,
+            ),
             sender=self._mail_from,
             recipient=recipient,
             message_id=message_id,

@@ -125,10 +125,14 @@ def written(
         message["List-Unsubscribe"] = ", ".join(f"<{way}>" for way in ways)
         message["MIME-Version"] = "1.0"
         message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"  # RFC 8058
+        boundary = f"=_{message_id[1 : message_id.rindex('@')]}"
         message.make_alternative()
         message.attach(_part(mail.text, "plain"))
         message.attach(_part(mail.html, "html"))
-        message.set_boundary(f"=_{message_id[1 : message_id.rindex('@')]}")
+        message.set_boundary(boundary)
+        if mail.calendar is not None:
+            message.make_mixed(f"{boundary}+")
+            message.attach(_calendar(mail.calendar))
         return message.as_bytes()
     except (MessageError, ValueError, LookupError, UnicodeError) as error:
         raise Unwritable(f"{type(error).__name__}: {error}") from error
@@ -138,6 +142,16 @@ def _part(text: str, subtype: str) -> EmailMessage:
     """One way to read the mail, in lines of 76 as quoted-printable wants them."""
     part = EmailMessage(SMTP)
     part.set_content(text, subtype=subtype, cte="quoted-printable")
+    del part["MIME-Version"]
+    return part
+
+
+def _calendar(entries: bytes) -> EmailMessage:
+    """The entries as a file, not as an invitation beside the text: nobody is asked to accept anything."""
+    part = EmailMessage(SMTP)
+    part.set_content(entries, maintype="text", subtype="calendar", disposition="attachment", filename="afterhello.ics")
+    part.set_param("charset", "UTF-8")
+    part.set_param("method", "PUBLISH")  # as in the file itself
     del part["MIME-Version"]
     return part
 

@@ -26,9 +26,10 @@ def intake() -> None:
     """
     from services.intake import app
     from services.scheduler.plan import Plans
+    from services.scheduler.planner import Planner
 
     config = settings.read(required=("database_url", "amqp_url", "secret_key", "public_url"))
-    planner = Plans.read(config.plans_dir)
+    planner = Planner(Plans.read(config.plans_dir))
 
     async def run(config: Settings, bus: Bus, stop: asyncio.Event, port: int) -> None:
         await app.run(config, bus, stop, planner=planner, port=port)

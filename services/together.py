@@ -23,6 +23,7 @@ from services.mailbox import Mailbox, add_pages, smtp_server
 from services.notifier import app as notifier
 from services.scheduler import app as scheduler
 from services.scheduler.plan import Plans
+from services.scheduler.planner import Planner
 from shared import db, embedded, settings, standalone
 from shared import log as logs
 from shared.bus import Bus, LocalBus
@@ -78,7 +79,7 @@ async def everything(config: Settings) -> AsyncIterator[Together]:
     The value is what runs, once it is ready. Raises what `services.cli` explains in one line.
     """
     _refuse_missing_packages(config)
-    planner = Plans.read(config.plans_dir)
+    planner = Planner(Plans.read(config.plans_dir))
     async with AsyncExitStack() as stack:
         with database_errors_in_words():
             dsn = await stack.enter_async_context(embedded.database(config))
@@ -149,7 +150,7 @@ async def _run(config: Settings) -> None:
         stopped.cancel()
 
 
-async def _services(config: Settings, bus: Bus, planner: Plans, mailbox: Mailbox | None, stop: asyncio.Event) -> None:
+async def _services(config: Settings, bus: Bus, planner: Planner, mailbox: Mailbox | None, stop: asyncio.Event) -> None:
     """Run all three: begun where events end, stopped where they begin, so that none finds nobody to take it."""
 
     def mount(app: web.Application) -> None:

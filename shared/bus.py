@@ -28,6 +28,7 @@ CONSUMERS: Final[dict[str, frozenset[str]]] = {
             events.DeliveryChanged.type,
             events.AddressSuppressed.type,
             events.AddressRestored.type,
+            events.BreaksChanged.type,
         }
     ),
     "scheduler": frozenset(

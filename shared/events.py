@@ -278,6 +278,14 @@ class PromptData(Facts):
     form_url: str  # the form, or the page that confirms
 
 
+class BreaksData(Facts):
+    """All breaks that were imported for one person, or (null) for everybody."""
+
+    person: UUID | None = None
+    revision: int
+    breaks: tuple[Break, ...] = ()
+
+
 class FollowUpData(Facts):
     follow_up: FollowUp
     at: AwareDatetime
@@ -406,6 +414,12 @@ class DeliveryReported(Event):
     data: ReportData
 
 
+class BreaksChanged(Event):
+    type = "afterhello.breaks.changed.v1"
+    source: str = "/afterhello/scheduler"
+    data: BreaksData
+
+
 class FollowUpChanged(Event):
     type = "afterhello.follow_up.changed.v1"
     source: str = "/afterhello/scheduler"
@@ -438,6 +452,7 @@ EVENTS: Final[dict[str, type[Event]]] = {
         ConnectionTouched,
         PromptWanted,
         DeliveryReported,
+        BreaksChanged,
         FollowUpChanged,
         NudgeDue,
         DeliveryChanged,

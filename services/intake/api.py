@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 from aiohttp import web
 
-from services.intake import forecast, idempotency, logbook, meeting, requests, store, timeline
+from services.intake import forecast, idempotency, logbook, meeting, requests, store, store_around, timeline
 from services.intake.body import Invalid
 from services.intake.idempotency import Answered
 from services.intake.logbook import Logged
@@ -74,7 +74,8 @@ class Api:
             one = await logbook.log(conn, received, submitted, defaults=defaults, traceparent=traceparent)
             assert one is not None, "its key is new"
             logged[:] = [one]
-            previews = [self._planner.preview(meeting, one.owner, meeting.logged_at) for meeting in one.meetings]
+            known = await store_around.around(conn, one.meetings, one.owner)
+            previews = [known.preview(self._planner, meeting, now=meeting.logged_at) for meeting in one.meetings]
             await timeline.expect(conn, [follow_up for preview in previews for follow_up in preview], received.at)
             shown = [_shown(meeting, preview) for meeting, preview in zip(one.meetings, previews, strict=True)]
             return Answered(request=request_is, status=201, answer=requests.to_json({"meetings": shown}).decode())

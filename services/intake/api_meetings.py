@@ -7,7 +7,7 @@ from uuid import UUID
 import structlog
 from aiohttp import web
 
-from services.intake import amending, forecast, forgetting, requests, store, timeline
+from services.intake import amending, forecast, forgetting, requests, store, store_around, timeline
 from services.intake.amending import Amended
 from services.intake.body import Invalid
 from services.intake.meeting import Defaults, Planner
@@ -82,11 +82,13 @@ class Meetings:
         if not is_planned_anew and not forecast.is_addressed_anew(before, after):
             return {**shown, "follow_ups": [forecast.stood(one, after) for one in shown["follow_ups"]]}
         now = await db.now(conn)
-        preview = self._planner.preview(after, amended.owner, now)
+        around = await store_around.around(conn, [after], amended.owner)
+        ended = [(one["step"], one["occurrence"]) for one in shown["follow_ups"] if one["state"] != "waiting"]
+        preview = around.preview(self._planner, after, now=now, ended=ended if shown["follow_ups"] else None)
         if not is_planned_anew:
             return {**shown, "follow_ups": forecast.addressed(shown["follow_ups"], preview, after, now=now)}
         put_off = await timeline.put_off(conn, after.id)
-        follow_ups = forecast.changed(shown["follow_ups"], preview, after, put_off=put_off)
+        follow_ups = forecast.changed(shown["follow_ups"], preview, after, put_off=put_off, now=now)
         await timeline.expect_anew(conn, after.id, preview, now)
         return {**shown, "follow_ups": follow_ups}
 

@@ -27,14 +27,23 @@ def is_planned_anew(before: Meeting, after: Meeting) -> bool:
 
 
 def changed(
-    known: Sequence[dict[str, Any]], preview: Sequence[FollowUp], after: Meeting, *, put_off: Collection[UUID]
+    known: Sequence[dict[str, Any]],
+    preview: Sequence[FollowUp],
+    after: Meeting,
+    *,
+    put_off: Collection[UUID],
+    now: datetime,
 ) -> list[dict[str, Any]]:
     """Return the follow-ups as the change will leave them: what was nudged or has ended stays as it is, and so does
     the time of what its owner put off."""
     planned = {one["id"]: one for one in shown(preview)}
     found = []
     for one in known:
-        may_move = one["state"] == "waiting" or (one["state"] == "skipped" and one["reason"] in REVIVED)
+        # What is superseded before its time was taken over by another meeting, and may be given back.
+        is_taken_over = one["reason"] == "superseded" and one["due_at"] > now
+        may_move = (
+            one["state"] == "waiting" or (one["state"] == "skipped" and one["reason"] in REVIVED) or is_taken_over
+        )
         fresh = planned.pop(one["id"], None)
         if not may_move or one["id"] in put_off:
             found.append(one)

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from services.intake import leaving, store_erasing, timeline
+from services.intake import leaving, store_around, store_erasing, timeline
 from shared.bus import on
 from shared.db import Connection
-from shared.events import AddressRestored, AddressSuppressed, DeliveryChanged, FollowUpChanged
+from shared.events import AddressRestored, AddressSuppressed, BreaksChanged, DeliveryChanged, FollowUpChanged
 
 
 async def keep_follow_ups(conn: Connection, events: Sequence[FollowUpChanged], now: datetime) -> None:
@@ -38,9 +38,16 @@ async def keep_restored(conn: Connection, events: Sequence[AddressRestored], now
     await timeline.keep_restored(conn, [event.data for event in events])
 
 
+async def keep_breaks(conn: Connection, events: Sequence[BreaksChanged], now: datetime) -> None:
+    """Know the breaks that were imported: what we say is going to follow falls outside of them."""
+    del now
+    await store_around.keep_breaks(conn, [event.data for event in events])
+
+
 ROUTES = (
     on(FollowUpChanged, keep_follow_ups),
     on(DeliveryChanged, keep_nudges),
     on(AddressSuppressed, keep_suppressed),
     on(AddressRestored, keep_restored),
+    on(BreaksChanged, keep_breaks),
 )

@@ -1,6 +1,6 @@
 """A submission in the API's words becomes one meeting per contact, or says which field is wrong. Pure."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, Protocol
@@ -30,7 +30,17 @@ class Planner(Protocol):
     @property
     def names(self) -> Collection[str]: ...
 
-    def preview(self, meeting: Meeting, owner: Person, now: datetime) -> list[FollowUp]: ...
+    def preview(
+        self,
+        meeting: Meeting,
+        owner: Person,
+        now: datetime,
+        *,
+        others: Sequence[Meeting] = (),
+        touched_at: datetime | None = None,
+        ended: Collection[tuple[int, int]] | None = None,
+        suppressed: Collection[tuple[str, str]] = (),
+    ) -> list[FollowUp]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from services.scheduler import school_days, store_due, store_held
+from services.scheduler import school_days, store_calendars, store_due, store_held
 from services.scheduler.calendars import Calendars
 from services.scheduler.handlers import routes
 from services.scheduler.plan import Plans
@@ -55,6 +55,7 @@ async def run(
 
     async def start() -> None:
         await db.wait_for_schema(pool, SERVICE)
+        await db.in_transaction(pool, store_calendars.tell_all)
         # The first region costs half a second of reading tables; nobody should wait for it.
         await asyncio.to_thread(school_days.region, "US")
 

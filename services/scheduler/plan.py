@@ -15,7 +15,7 @@ from services.scheduler.plan_file import Plan, PlanError, Step
 from services.scheduler.plan_words import Playbook, meant
 from services.scheduler.wall_clock import Clock
 from services.scheduler.wall_time import Moment, Target
-from shared.events import Addressee, Channel, FollowUp, Meeting, Person
+from shared.events import Addressee, Channel, Meeting, Person
 
 NAME: Final = r"[A-Za-z0-9][A-Za-z0-9_-]{0,59}"
 SHIPPED: Final = Path(__file__).parent / "plans"
@@ -87,11 +87,6 @@ class Plans:
             )
         return self._plans[name]
 
-    def preview(self, meeting: Meeting, owner: Person, now: datetime) -> list[FollowUp]:
-        """Return the follow-ups this meeting is going to have, with the ids they will have."""
-        planned = follow_ups(meeting, self.get(meeting.plan), owner, now=now)
-        return [fact(follow_up, meeting, owner.id) for follow_up in planned]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Since:
@@ -140,26 +135,6 @@ def schedule(
             for step in plan.steps
             for occurrence, target in _targets(step, clock, met_at=met_at, goal_at=goal_at, since=since)
         ]
-    )
-
-
-def fact(planned: PlannedFollowUp, meeting: Meeting, person: UUID) -> FollowUp:
-    """Return a follow-up just planned as other services see it."""
-    return FollowUp(
-        id=planned.id(meeting.id),
-        revision=1,
-        meeting=meeting.id,
-        connection=meeting.connection,
-        person=person,
-        step=planned.step,
-        occurrence=planned.occurrence,
-        playbook=planned.playbook,
-        state=planned.state,
-        reason=planned.reason,
-        local=planned.moment.local,
-        zone=planned.moment.zone,
-        due_at=planned.moment.due_at,
-        to=planned.to,
     )
 
 

@@ -3,11 +3,14 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
-from shared import wake
+from shared import db, outbox, wake
 from shared.db import Connection
-from shared.events import Break, Person, new_id
+from shared.events import Break, BreaksChanged, BreaksData, Person, new_id
+
+CHANGES: Final = 7304  # an advisory lock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,13 +77,35 @@ async def keep(
         next_read_at,
         problem,
     )
-    await changed(conn)
+    await changed(conn, person)
 
 
-async def changed(conn: Connection) -> None:
-    """Let what waits be moved to where it belongs now."""
+async def changed(conn: Connection, person: UUID | None) -> None:
+    """Let what waits of this person, or of everybody, be moved to where it belongs now, and tell of the breaks."""
+    # One after the other: the later change has the higher number, and sees what the earlier one wrote.
+    await conn.execute("SELECT pg_advisory_xact_lock($1, 0)", CHANGES)
     await conn.execute("INSERT INTO calendar_changes DEFAULT VALUES")
+    await _tell(conn, [person])
     await wake.notify(conn, "scheduler", "clocks")
+
+
+async def tell_all(conn: Connection) -> None:
+    """Tell intake of every imported break; what it knows already changes nothing."""
+    await conn.execute("SELECT pg_advisory_xact_lock($1, 0)", CHANGES)
+    rows = await conn.fetch("SELECT DISTINCT person_id FROM calendars")
+    await _tell(conn, [row["person_id"] for row in rows])
+
+
+async def _tell(conn: Connection, people: Sequence[UUID | None]) -> None:
+    revision = await last_change(conn)
+    now = await db.now(conn)
+    told = []
+    for person in people:
+        rows = await conn.fetch("SELECT breaks FROM calendars WHERE person_id IS NOT DISTINCT FROM $1", person)
+        breaks = _in_order({Break.model_validate(one) for row in rows for one in row["breaks"]})
+        data = BreaksData(person=person, revision=revision, breaks=breaks)
+        told.append(BreaksChanged(time=now, subject=str(person or "everybody"), data=data))
+    await outbox.add(conn, told)
 
 
 async def last_change(conn: Connection) -> int:
@@ -107,7 +132,7 @@ async def remove(conn: Connection, source: str, *, person: UUID | None) -> bool:
         "DELETE FROM calendars WHERE source = $1 AND person_id IS NOT DISTINCT FROM $2", source, person
     )
     if status != "DELETE 0":
-        await changed(conn)
+        await changed(conn, person)
     return status != "DELETE 0"
 
 
@@ -138,7 +163,7 @@ async def read(
 ) -> bool:
     """Keep what was read, and what is wrong with it; return whether it is other than before."""
     dumped = [one.model_dump(mode="json") for one in breaks]
-    before = await conn.fetchval("SELECT breaks FROM calendars WHERE id = $1 FOR UPDATE", id)
+    before = await conn.fetchrow("SELECT breaks, person_id FROM calendars WHERE id = $1 FOR UPDATE", id)
     await conn.execute(
         "UPDATE calendars SET breaks = $2, read_at = $3, next_read_at = $4, problem = $5 WHERE id = $1",
         id,
@@ -147,8 +172,8 @@ async def read(
         next_read_at,
         problem,
     )
-    if before is not None and before != dumped:
-        await changed(conn)
+    if before is not None and before["breaks"] != dumped:
+        await changed(conn, before["person_id"])
         return True
     return False
 

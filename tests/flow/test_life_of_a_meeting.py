@@ -8,9 +8,10 @@ import pytest
 from pydantic import SecretStr
 
 from services.intake import leaving
+from services.scheduler import store_calendars
 from services.scheduler.plan import Plans
 from shared.db import Pool
-from shared.events import NudgeDue
+from shared.events import Break, NudgeDue
 from tests.flow.planned import Planned
 from tests.intake.serving import serving
 from tests.scheduler import drive
@@ -214,3 +215,73 @@ async def test_who_starts_again_hears_of_what_they_log_from_then_on(planned: Pla
     assert states(await planned.follow_ups(before["id"])) == {"stopped"}
     assert states(await planned.follow_ups(between["id"])) == {"waiting"}  # still to come, and no longer in the way
     assert states(await planned.follow_ups(after["id"])) == {"waiting"}
+
+
+async def test_what_is_answered_knows_the_breaks_that_were_imported(planned: Planned) -> None:
+    first = await planned.log()
+    owner = await planned.scheduler.fetchval("SELECT person_id FROM meetings")
+    if owner is None:
+        await planned.settle()
+        owner = await planned.scheduler.fetchval("SELECT person_id FROM meetings")
+    today = NOW.date()
+    for whose, days in ((None, (0, 20)), (owner, (18, 40))):
+        async with planned.scheduler.acquire() as conn, conn.transaction():
+            await store_calendars.keep(
+                conn,
+                "district.ics",
+                [Break(first=today + days[0] * DAY, last=today + days[1] * DAY)],
+                person=whose,
+                only=(),
+                now=NOW,
+                next_read_at=None,
+            )
+    await planned.settle()
+
+    answered = (await planned.log(contact={"name": "Fay"}))["follow_ups"]
+
+    assert answered[0]["local"][:10] > str(today + 40 * DAY)
+    other = await planned.log(owner={"email": "bo@school.example"}, contact={"name": "Fay"})
+    assert str(today + 20 * DAY) < other["follow_ups"][0]["local"][:10] <= str(today + 26 * DAY)
+    again = await planned.send("PATCH", f"/meetings/{first['id']}", {"met_at": (NOW - DAY).isoformat()})
+    assert due(await planned.follow_ups(first["id"])) == due(again["follow_ups"])
+    async with planned.scheduler.acquire() as conn, conn.transaction():
+        await store_calendars.remove(conn, "district.ics", person=owner)
+        await store_calendars.remove(conn, "district.ics", person=None)
+    await planned.settle()
+    answered = (await planned.log(contact={"name": "Gus"}))["follow_ups"]
+    assert answered[0]["local"][:10] <= str(today + 6 * DAY)
+
+
+async def test_what_is_answered_of_a_meeting_again_is_what_is_left_to_it(planned: Planned) -> None:
+    newer = await planned.log(plan="default", met_at=(NOW - 2 * DAY).isoformat())
+    older = await planned.log(plan="conference", met_at=(NOW - 9 * DAY).isoformat())
+
+    assert "superseded" in states(older["follow_ups"])
+    assert due(await planned.follow_ups(older["id"])) == due(older["follow_ups"])
+    assert due(await planned.follow_ups(newer["id"])) == due(newer["follow_ups"])
+
+
+async def test_what_is_answered_counts_from_a_touch_that_came_before_the_meeting_was_logged(planned: Planned) -> None:
+    first = await planned.log(plan="conference", met_at=(NOW - 30 * DAY).isoformat())
+    touch = {"at": (NOW - 2 * DAY).isoformat()}
+    await planned.send("POST", f"/connections/{first['connection']}/touches", touch)
+    await planned.settle()
+
+    second = await planned.log(plan="default", met_at=(NOW - 20 * DAY).isoformat())
+    assert due(await planned.follow_ups(second["id"])) == due(second["follow_ups"])
+    answered = await planned.send("PATCH", f"/meetings/{first['id']}", {"met_at": (NOW - 25 * DAY).isoformat()})
+    assert due(await planned.follow_ups(first["id"])) == due(answered["follow_ups"])
+
+
+async def test_what_is_answered_says_when_nobody_may_be_written_to(planned: Planned) -> None:
+    first = await planned.log()
+    await planned.settle()
+    person = await planned.intake.pool.fetchval("SELECT id FROM people")
+    async with planned.intake.pool.acquire() as conn, conn.transaction():
+        await leaving.stop_everything(conn, person=person, channel="email", address=ADA, via="unsubscribe")
+
+    second = await planned.log(contact={"name": "Fay"})
+
+    assert states(second["follow_ups"]) == {"suppressed"}
+    assert due(await planned.follow_ups(second["id"])) == due(second["follow_ups"])
+    assert states(await planned.follow_ups(first["id"])) == {"stopped"}

@@ -17,13 +17,14 @@ from services.intake import app as intake
 from services.intake import sources, tokens
 from services.intake.providers import PROVIDERS, eventbrite
 from services.scheduler.plan import Plans
+from services.scheduler.planner import Planner
 from shared import settings
 from shared.db import Pool
 from shared.signing import Box
 from shared.web import application, runner
 from tests.intake import senders
 
-PLANNER = Plans.read(None)
+PLANNER = Planner(Plans.read(None))
 TYPEFORM = (Path(__file__).parent / "payloads" / "typeform" / "form_response.json").read_bytes()
 KNOWN_ANSWER = "sha256=VsvwNrh0fT5VWF+05H3azXZXJyFkhHTtONMxIVm6PZ4="
 NAME = {"contact.name": "readable_ref_short_text"}

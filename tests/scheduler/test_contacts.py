@@ -12,6 +12,7 @@ import pytest
 from services.scheduler.addressee import contact_id
 from services.scheduler.handlers import routes
 from services.scheduler.plan import Plans
+from services.scheduler.planner import Planner
 from shared.db import Pool
 from shared.events import (
     AddressSuppressed,
@@ -120,7 +121,7 @@ async def test_a_contact_is_written_to_with_consent_and_an_address_alone(
     await scheduler.receive(event)
 
     assert await scheduler.states() == states
-    preview = scheduler.plans.preview(event.data.meeting, event.data.owner, now())
+    preview = Planner(scheduler.plans).preview(event.data.meeting, event.data.owner, now())
     by_step = sorted(preview, key=lambda one: (one.step, one.occurrence))
     assert [f"{one.to} {one.reason or one.state}" for one in by_step] == states
     await assert_told(scheduler.pool)

@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 
 from services.scheduler.plan import Plans
+from services.scheduler.planner import Planner
 from shared.db import Pool
 from shared.events import (
     AddressSuppressed,
@@ -71,7 +72,7 @@ async def test_a_meeting_logged_twice_is_planned_once(scheduler_pool: Pool) -> N
 
 async def test_what_is_planned_is_what_was_previewed(scheduler_pool: Pool) -> None:
     event = meeting_logged(plan="conference")
-    preview = Plans.read(None).preview(event.data.meeting, event.data.owner, LOGGED_AT)
+    preview = Planner(Plans.read(None)).preview(event.data.meeting, event.data.owner, LOGGED_AT)
 
     await receive(scheduler_pool, event)
 
@@ -98,7 +99,7 @@ async def test_the_end_is_the_same_in_whatever_order_events_arrive(scheduler_poo
         logged = meeting_logged(owner=owner)
         met = logged.data.meeting
         moved = changed(met, owner, met_at=met.met_at - timedelta(days=1))
-        third = Plans.read(None).preview(met, owner, LOGGED_AT)[2].id
+        third = Planner(Plans.read(None)).preview(met, owner, LOGGED_AT)[2].id
         events: list[Event] = [
             logged,
             moved,

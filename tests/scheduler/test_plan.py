@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from services.scheduler import plan_file, school_days, wishes, zones
 from services.scheduler.plan import PlannedFollowUp, Plans, follow_ups, schedule
 from services.scheduler.plan_file import Plan, PlanError
+from services.scheduler.planner import Planner
 from services.scheduler.school_days import SchoolDays
 from services.scheduler.wall_clock import Clock
 from shared.events import EventKind
@@ -251,8 +252,8 @@ def test_a_step_back_from_a_goal_waits_for_the_goal(tmp_path: Path) -> None:
 
 def test_a_preview_has_the_ids_that_will_be() -> None:
     met = meeting(met_at=MET)
-    first = Plans.read(None).preview(met, ADA, MET)
-    again = Plans.read(None).preview(met, ADA, MET + timedelta(minutes=5))
+    first = Planner(Plans.read(None)).preview(met, ADA, MET)
+    again = Planner(Plans.read(None)).preview(met, ADA, MET + timedelta(minutes=5))
     assert [one.id for one in first] == [one.id for one in again]
     assert len({one.id for one in first}) == len(first) == 3
     assert first[0].zone == "America/New_York"

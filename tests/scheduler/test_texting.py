@@ -8,6 +8,7 @@ import pytest
 
 from services.scheduler.clocks import clock_of
 from services.scheduler.plan import Plans
+from services.scheduler.planner import Planner
 from services.scheduler.texting import zones_of
 from services.scheduler.wall_time import Target, place
 from shared.events import Person
@@ -95,11 +96,11 @@ def test_on_the_night_the_clocks_change_it_holds_as_well(day: str) -> None:
 
 def test_a_plan_that_does_not_wait_does_not_wait_for_the_morning_either() -> None:
     now = at("2026-10-22 22:00", NEW_YORK)
-    planned = Plans.read(None).preview(meeting(plan="demo", met_at=now, logged_at=now), texted(), now)
+    planned = Planner(Plans.read(None)).preview(meeting(plan="demo", met_at=now, logged_at=now), texted(), now)
     assert planned[0].due_at == now
 
 
 def test_a_preview_shows_the_morning() -> None:
     now = at("2026-10-21 22:00", NEW_YORK)
-    planned = Plans.read(None).preview(meeting(met_at=now, logged_at=now), texted(send_at=time(6)), now)
+    planned = Planner(Plans.read(None)).preview(meeting(met_at=now, logged_at=now), texted(send_at=time(6)), now)
     assert {one.local.time() for one in planned} == {time(8)}

@@ -30,7 +30,7 @@ class Acting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leaving:
-    """What `/u/{token}` is about: one owner's address on one channel."""
+    """What `/u/{token}` and `/c/{token}` are about: one owner's address on one channel."""
 
     person: UUID
     channel: Channel
@@ -45,6 +45,7 @@ class Links:
         self._keys = [key.get_secret_value().encode() for key in keys]
         self._act = Signer(keys, purpose="act")
         self._leave = Signer(keys, purpose="leave")
+        self._confirm = Signer(keys, purpose="confirm")
 
     def act(self, acting: Acting) -> str:
         """Return the page's URL; `?act=done`, `later` or `stop` behind it puts that button first."""
@@ -55,6 +56,11 @@ class Links:
         """Return the one-click unsubscribe URL (RFC 8058)."""
         channel = bytes([CHANNELS.index(leaving.channel)])
         return f"{self._base}/u/{self._leave.sign(leaving.person.bytes + channel + leaving.address.encode())}"
+
+    def confirm(self, asked: Leaving) -> str:
+        """Return the page on which the holder of an address confirms that it is theirs."""
+        channel = bytes([CHANNELS.index(asked.channel)])
+        return f"{self._base}/c/{self._confirm.sign(asked.person.bytes + channel + asked.address.encode())}"
 
     def short(self, nudge: UUID) -> str:
         """Return the page of a nudge in as few characters as possible, for a text. The code says nothing of its own."""
@@ -82,13 +88,23 @@ class Links:
         try:
             claims = self._leave.read(token)
             if isinstance(claims, bytes):
-                return Leaving(
-                    person=UUID(bytes=claims[:16]), channel=CHANNELS[claims[16]], address=claims[17:].decode()
-                )
+                return _whose(claims)
             person, channel, address = claims
             return Leaving(person=UUID(hex=person), channel=channel, address=address)
         except (TypeError, ValueError, AttributeError, IndexError) as error:
             raise BadToken("this link is not one of ours") from error
+
+    def read_confirm(self, token: str) -> Leaving:
+        """Return the address that is to be confirmed; raises `BadToken`. It never expires."""
+        try:
+            claims = self._confirm.read(token)
+            return _whose(claims)
+        except (TypeError, ValueError, AttributeError, IndexError) as error:
+            raise BadToken("this link is not one of ours") from error
+
+
+def _whose(claims: bytes) -> Leaving:
+    return Leaving(person=UUID(bytes=claims[:16]), channel=CHANNELS[claims[16]], address=claims[17:].decode())
 
 
 def _short_code(key: bytes, nudge: UUID) -> str:

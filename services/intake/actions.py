@@ -1,47 +1,36 @@
-"""The pages behind a nudge's links: GET and HEAD only show, a button POSTs.
+"""The pages behind the links of our messages; `/a/{token}`, of a nudge, acts: done, later, stop."""
 
-Mail scanners fetch every link, and some run the page's scripts: nothing here changes by being looked at, there is no
-script to run, and a form without the proof of its page gets the page again.
-"""
-
-import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from pathlib import Path
-from typing import Final
+from datetime import datetime
 from urllib.parse import urlsplit
 
 import structlog
 from aiohttp import web
 from pydantic import SecretStr
 
-from services.intake import act_page, acts, erasing, later
-from services.intake import leaving as leaving_us
+from services.intake import act_page, acts, confirm_page, erasing, later, leave_page
 from services.intake.act_page import Notice
 from services.intake.acts import About, Situation
 from services.intake.later import Unclear
-from shared import db, stops
+from services.intake.our_pages import OurPages
+from shared import db
 from shared.db import Connection, Pool
-from shared.links import ACTS_EXPIRE_AFTER, Leaving, Links
-from shared.signing import BadToken, Fingerprints, Signer
-from shared.web import RETRY_AFTER_SECONDS, Handler, Pages, Problem, read_form
+from shared.links import ACTS_EXPIRE_AFTER, Leaving
+from shared.signing import BadToken, Fingerprints
 
 log = structlog.get_logger()
 
-PROOF_LASTS: Final = timedelta(hours=24)
-FORM_BYTES: Final = 16 * 1024
-
 
 def routes(pool: Pool, *, public_url: str, keys: Sequence[SecretStr]) -> list[web.RouteDef]:
-    """Return `/a/{token}`, and `/u/{token}` with the way back."""
-    actions = Actions(pool, public_url=public_url, keys=keys)
+    """Return `/a/{token}`, `/u/{token}` with the way back, and `/c/{token}`."""
+    pages = OurPages(public_url=public_url, keys=keys)
+    actions = Actions(pool, pages)
     return [
-        web.get("/a/{token}", actions.readable(actions.show_act)),
-        web.post("/a/{token}", actions.readable(actions.act)),
-        web.get("/u/{token}", actions.readable(actions.show_leave)),
-        web.post("/u/{token}", actions.readable(actions.leave)),
-        web.post("/u/{token}/again", actions.readable(actions.come_back)),
+        web.get("/a/{token}", pages.readable(actions.show)),
+        web.post("/a/{token}", pages.readable(actions.act)),
+        *leave_page.routes(pool, pages, Fingerprints(keys, purpose=erasing.PURPOSE)),
+        *confirm_page.routes(pool, pages),
     ]
 
 
@@ -54,41 +43,13 @@ class Link:
 
 
 class Actions:
-    """Answers the links."""
+    """Answers the links of nudges."""
 
-    def __init__(self, pool: Pool, *, public_url: str, keys: Sequence[SecretStr]) -> None:
+    def __init__(self, pool: Pool, pages: OurPages) -> None:
         self._pool = pool
-        self._public_host = urlsplit(public_url).netloc
-        self._links = Links(public_url, keys)
-        self._proofs = Signer(keys, purpose="act page")
-        self._erased = Fingerprints(keys, purpose=erasing.PURPOSE)
-        self._pages = Pages(Path(__file__).parent / "templates")
+        self._pages = pages
 
-    def readable(self, handler: Handler) -> Handler:
-        """Return the handler, with its failures told to a person, not to a program."""
-
-        @functools.wraps(handler)
-        async def answer(request: web.Request) -> web.StreamResponse:
-            try:
-                return await handler(request)
-            except BadToken:
-                text = "It may have been cut off on its way: open it from the message again, or copy the whole line."
-                return self._message("This is no link of ours", text, status=404)
-            except Problem as problem:
-                text = " ".join(f"{error['field']} {error['problem']}." for error in problem.errors)
-                return self._message(problem.title, text, status=problem.status)
-            except Exception as error:
-                if not db.is_unavailable(error):
-                    raise
-                log.warning("request.unavailable", error=type(error).__name__, exc_info=True)
-                text = "Nothing was changed. Please try again in a minute."
-                response = self._message("Not available for the moment", text, status=503)
-                response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
-                return response
-
-        return answer
-
-    async def show_act(self, request: web.Request) -> web.Response:
+    async def show(self, request: web.Request) -> web.Response:
         """Show what the link is about and its buttons; changes nothing."""
         link = self._read(request)
         async with self._pool.acquire(timeout=2) as conn:
@@ -99,8 +60,7 @@ class Actions:
     async def act(self, request: web.Request) -> web.Response:
         """Do what a button of the page says, once, and show how things stand then."""
         link = self._read(request)
-        form = await read_form(request, limit=FORM_BYTES)
-        is_ours = self._is_from_our_page(request, _proven(link.about), form.get("proof", ""))
+        form, is_ours = await self._pages.pressed(request, _proven(link.about))
 
         async def change(conn: Connection) -> tuple[Situation | None, Notice | None, datetime]:
             now = await db.now(conn)
@@ -111,49 +71,11 @@ class Actions:
         log.info("acted", via="link", follow_up=str(link.about.follow_up), outcome=notice.status if notice else 200)
         return self._act_page(request, link, known, now=now, notice=notice)
 
-    async def show_leave(self, request: web.Request) -> web.Response:
-        """Show the button that stops everything; changes nothing."""
-        leaving = self._links.read_leave(request.match_info["token"])
-        async with self._pool.acquire(timeout=2) as conn, conn.transaction():
-            standing = await stops.standing(conn, person=leaving.person, connections=[])
-        return self._leave_page(leaving, stopped=any(stop.channel in {"", leaving.channel} for stop in standing))
-
-    async def leave(self, request: web.Request) -> web.Response:
-        """Unsubscribe (RFC 8058): any POST will do, whatever its body, with no cookie, proof or redirect."""
-        leaving = self._links.read_leave(request.match_info["token"])
-        person, channel, address = leaving.person, leaving.channel, leaving.address
-
-        async def stop(conn: Connection) -> bool:
-            return await leaving_us.stop_everything(
-                conn, person=person, channel=channel, address=address, via="unsubscribe"
-            )
-
-        is_new = await db.in_transaction(self._pool, stop)
-        log.info("unsubscribed", person=str(person), channel=channel, is_new=is_new)
-        return self._leave_page(leaving, stopped=True)
-
-    async def come_back(self, request: web.Request) -> web.Response:
-        """Let messages come again, for the button of our page alone: whoever finds the link cannot be made to press."""
-        leaving = self._links.read_leave(request.match_info["token"])
-        form = await read_form(request, limit=FORM_BYTES)
-        if not self._is_from_our_page(request, _left(leaving), form.get("proof", "")):
-            return self._message(act_page.NO_PROOF.title, act_page.NO_PROOF.text, status=act_page.NO_PROOF.status)
-        person, channel, address = leaving.person, leaving.channel, leaving.address
-
-        async def start(conn: Connection) -> bool:
-            return await leaving_us.start_again(
-                conn, person=person, channel=channel, address=address, erased=self._erased
-            )
-
-        is_new = await db.in_transaction(self._pool, start)
-        log.info("came back", person=str(person), channel=channel, is_new=is_new)
-        return self._message("Welcome back", act_page.WELCOME.format(address=act_page.masked(address)), status=200)
-
     def _read(self, request: web.Request) -> Link:
         token = request.match_info["token"]
-        acting = self._links.read_act(token)
+        acting = self._pages.links.read_act(token)
         try:
-            self._links.read_act(token, max_age=ACTS_EXPIRE_AFTER)
+            self._pages.links.read_act(token, max_age=ACTS_EXPIRE_AFTER)
             is_fresh = True
         except BadToken:
             is_fresh = False
@@ -162,43 +84,20 @@ class Actions:
         )
         return Link(about=about, is_fresh=is_fresh)
 
-    def _is_from_our_page(self, request: web.Request, proven: list[str], proof: str) -> bool:
-        if request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
-            return False
-        origin = request.headers.get("Origin", "null")  # "null" is what browsers send from a page without referrer
-        if origin != "null" and urlsplit(origin).netloc not in {self._public_host, request.host}:
-            return False
-        try:
-            return bool(self._proofs.read(proof, max_age=PROOF_LASTS) == proven)
-        except BadToken:
-            return False
-
     def _act_page(
         self, request: web.Request, link: Link, known: Situation | None, *, now: datetime, notice: Notice | None = None
     ) -> web.Response:
         if known is None:
-            return self._message("Gone", act_page.GONE, status=404)
+            return self._pages.message("Gone", act_page.GONE, status=404)
         leaving = known.address and Leaving(person=link.about.person, channel=known.channel, address=known.address)
         act, span = request.query.get("act"), request.query.get("for")
         return self._pages.render(
             "act.html",
             status=notice.status if notice else 200,
-            proof=self._proofs.sign(_proven(link.about)),
-            leave=urlsplit(self._links.leave(leaving)).path if leaving else None,
+            proves=_proven(link.about),
+            leave=urlsplit(self._pages.links.leave(leaving)).path if leaving else None,
             **act_page.values(known, notice=notice, is_fresh=link.is_fresh, now=now, act=act, span=span),
         )
-
-    def _leave_page(self, leaving: Leaving, *, stopped: bool) -> web.Response:
-        return self._pages.render(
-            "leave.html",
-            stopped=stopped,
-            address=act_page.masked(leaving.address),
-            again=f"{urlsplit(self._links.leave(leaving)).path.rpartition('/')[2]}/again",  # beside the page itself
-            proof=self._proofs.sign(_left(leaving)),
-        )
-
-    def _message(self, title: str, text: str, *, status: int) -> web.Response:
-        return self._pages.render("message.html", status=status, title=title, text=text)
 
 
 async def _press(conn: Connection, link: Link, form: Mapping[str, str], now: datetime) -> Notice | None:
@@ -227,7 +126,3 @@ async def _press(conn: Connection, link: Link, form: Mapping[str, str], now: dat
 def _proven(about: About) -> list[str]:
     # The token's text will not do: one token has several spellings.
     return [about.follow_up.hex, about.nudge.hex if about.nudge else ""]
-
-
-def _left(leaving: Leaving) -> list[str]:
-    return ["again", leaving.person.hex, leaving.channel, leaving.address]

@@ -16,6 +16,7 @@ from services.intake import (
     api_description,
     api_meetings,
     api_people,
+    confirming,
     erasing,
     idempotency,
     letterbox,
@@ -33,6 +34,7 @@ from services.intake.taking import Taker
 from shared import db, metrics, outbox, vitals
 from shared.bus import Bus
 from shared.db import Pool
+from shared.links import Links
 from shared.poll import poll
 from shared.problem import Problem
 from shared.receive import receiver
@@ -48,6 +50,7 @@ SERVICE: Final = "intake"
 PORT: Final = 8080
 RELAY_LOOKS_EVERY_SECONDS: Final = 5.0  # also when nothing woke it
 CLEANS_UP_EVERY_SECONDS: Final = 3600.0
+ASKS_EVERY_SECONDS: Final = 5.0  # whether there is anybody to be asked about their address
 CONNECTIONS: Final = 12
 
 
@@ -93,6 +96,16 @@ async def run(
             idle=CLEANS_UP_EVERY_SECONDS,
         )
 
+    async def ask(stop: asyncio.Event) -> None:
+        links = Links(config.public_url or "", config.secret_key)
+        await poll(
+            "confirmations",
+            lambda: confirming.ask(pool, links),
+            stop=stop,
+            wake=asyncio.Event(),
+            idle=ASKS_EVERY_SECONDS,
+        )
+
     receive = receiver(pool, ROUTES, service=SERVICE)
 
     async def consume() -> None:
@@ -113,6 +126,7 @@ async def run(
                     ("relay", relay),
                     ("consumer", until_stopped(consume)),
                     ("clean-up", clean_up),
+                    ("confirmations", ask),
                     ("gauges", metrics.keep_fresh(lambda: vitals.count(pool, SERVICE))),
                 ),
             ),

@@ -1,13 +1,15 @@
 """Leaving, and coming back: somebody wants to hear nothing more on a channel, or to hear from us again."""
 
 from collections.abc import Sequence
+from typing import get_args
 from uuid import UUID
 
 from services.intake import acts, store_erasing, store_people
 from services.intake.acts import Via
+from services.intake.store import PERSON
 from shared import db, outbox, stops
 from shared.db import Connection
-from shared.events import ActedData, AddressRestored, AddressSuppressed, Channel, RestoredData, SuppressedData
+from shared.events import ActedData, AddressRestored, AddressSuppressed, Channel, Person, RestoredData, SuppressedData
 from shared.signing import Fingerprints
 
 
@@ -60,6 +62,16 @@ async def start_again(
     told = AddressRestored(source="/afterhello/intake", time=at, subject=str(person), data=fact)
     await outbox.add(conn, [told])
     return True
+
+
+async def reached_otherwise(conn: Connection, person: UUID, *, but: Channel) -> dict[Channel, str]:
+    """Return where this person is reached on other channels than this one."""
+    row = await conn.fetchrow(f"SELECT {PERSON} FROM people WHERE id = $1", person)  # noqa: S608 - names of columns
+    if row is None:
+        return {}
+    known = Person.model_validate(dict(row))
+    channels: tuple[Channel, ...] = get_args(Channel)
+    return {one: address for one in channels if one != but and (address := known.address_on(one))}
 
 
 async def lift(conn: Connection, restored: Sequence[RestoredData]) -> None:

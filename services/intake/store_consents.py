@@ -100,3 +100,21 @@ async def confirm(conn: Connection, person: UUID, channel: Channel, address: str
         address,
     )
     return Person.model_validate(dict(row)) if row else None
+
+
+async def is_confirmed(conn: Connection, person: UUID, channel: Channel, address: str) -> bool | None:
+    """Return whether this owner has confirmed this address; None when it is not theirs, or not any more."""
+    found: bool | None = await conn.fetchval(
+        """
+        SELECT p.confirmed OR EXISTS (
+                   SELECT FROM consents c
+                    WHERE c.person = p.id AND c.connection IS NULL AND c.channel = $2 AND lower(c.address) = lower($3)
+                      AND c.confirmed_at IS NOT NULL)
+          FROM people p
+         WHERE p.id = $1 AND lower(CASE $2 WHEN 'email' THEN email ELSE phone END) = lower($3)
+        """,
+        person,
+        channel,
+        address,
+    )
+    return found

@@ -97,3 +97,25 @@ async def test_an_address_restored_elsewhere_lifts_what_was_stopped_before_and_n
 
     await receive([restored("Ada@School.example", at=now).to_json()])
     assert not await is_stopped(site.pool, what)
+
+
+async def test_who_is_reached_on_two_channels_stops_one_or_all_of_them(site: Site) -> None:
+    one, both = await logged(site.pool), await logged(site.pool, email="bo@school.example")
+    await site.pool.execute("UPDATE people SET phone = '+15085550' || right(email, 3)")
+    page = await site.send("GET", site.leave_link(one))
+    assert "Stop e-mail" in page.text and "Stop everything</button>" in page.text
+
+    await site.send("POST", site.leave_link(one), data={"List-Unsubscribe": "One-Click"})
+    answer = await site.send("POST", f"{site.leave_link(both, 'bo@school.example')}/all")
+
+    assert answer.status == 200 and "nor on any other channel" in answer.text
+    stopped = await site.pool.fetch("SELECT id, channel FROM stops.stops ORDER BY channel")
+    assert [(row["id"], row["channel"]) for row in stopped if row["id"] == one.person] == [(one.person, "email")]
+    assert [row["channel"] for row in stopped if row["id"] == both.person] == ["email", "sms"]
+    told = [event.data for event in await site.told() if isinstance(event, AddressSuppressed)]
+    assert [one.channel for one in told] == ["email", "email", "sms"]
+
+
+async def test_who_is_reached_on_one_channel_sees_one_button(site: Site) -> None:
+    page = await site.send("GET", site.leave_link(await logged(site.pool)))
+    assert page.text.count("<button") == 1 and "about one person only" in page.text

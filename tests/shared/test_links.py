@@ -88,3 +88,15 @@ def test_a_short_link_is_found_under_each_key_until_it_goes(keys: tuple[SecretSt
     assert len(code) == 10 and code.replace("-", "").replace("_", "").isalnum()
     assert reads.short_codes(nudge) == [token(reads.short(nudge)), code] and token(reads.short(nudge)) != code
     assert code not in wrote.short_codes(other) and code not in Links(BASE, (newer,)).short_codes(nudge)
+
+
+def test_a_link_to_confirm_is_of_its_own_kind(keys: tuple[SecretStr, ...]) -> None:
+    links = Links(BASE, keys)
+    asked = Leaving(person=uuid4(), channel="sms", address="+15085550123")
+    assert links.confirm(asked).startswith(f"{BASE}/c/")
+    assert links.read_confirm(token(links.confirm(asked))) == asked
+    for read in (links.read_leave, links.read_act):
+        with pytest.raises(BadToken):
+            read(token(links.confirm(asked)))
+    with pytest.raises(BadToken):
+        links.read_confirm(token(links.leave(asked)))

@@ -108,7 +108,8 @@ def _handed_over(receipt: Receipt, server: Server, encryption: str | None) -> Fi
         return Finding(check="mail", ok=True, says=f"{where} took it {how}: {receipt.reply}", do=LOOK)
     do = {
         "login": "mend the user and password in SMTP_URL",
-        "policy": "it refuses us as a sender: see what it says, then SPF, DKIM, DMARC and who may send here",
+        "policy": "it refuses us as a sender: see what it says, then SPF, DKIM, DMARC; "
+        "VERP=0 if it takes no envelope sender but MAIL_FROM",
         "tls": "mend the certificate or the name in SMTP_URL",
         "unreachable": "mend SMTP_URL, or start the server",
         "bad-address": "name another address",
@@ -117,9 +118,9 @@ def _handed_over(receipt: Receipt, server: Server, encryption: str | None) -> Fi
 
 
 def _bounces(sender: str, config: Settings) -> Finding:
-    if config.inbound_address is not None:
+    if config.inbound_address is not None and config.verp:
         local, _, domain = sender.partition("@")
         says = f"bounces come back to an address of this mail alone, {local.partition('+')[0]}+...@{domain}"
         return Finding(check="bounces", ok=True, says=says)
     says = f"bounces go to {sender}, where nobody but a person reads them: addresses that are gone stay in use"
-    return Finding(check="bounces", ok=True, says=says, do="INBOUND_ADDRESS has them read, or the vendor's own webhook")
+    return Finding(check="bounces", ok=True, says=says, do="INBOUND_ADDRESS with VERP=1 has them read")

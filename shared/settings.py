@@ -78,6 +78,7 @@ class Settings(BaseSettings):
 
     # How mail comes in: people write to log+TOKEN@ the domain of this address, whose vendor calls /inbound/.
     inbound_address: BareAddress | None = None  # reply@in.school.example
+    verp: bool = True  # bounces of each mail to an address of its own there; 0: to MAIL_FROM
     inbound_key: StrongKey | None = None  # what Postmark and SendGrid prove themselves with: ?key=, or a password
     mailgun_signing_key: SecretStr | None = None  # Mailgun's "HTTP webhook signing key"
     sendgrid_public_key: EcPublicKey | None = None  # SendGrid's "verification key" of signed event webhooks

@@ -190,6 +190,8 @@ def test_the_settings_reach_the_channel() -> None:
     assert open_email(config()).envelope_sender(data) == "hello@school.example"
     email = open_email(config(inbound_address="reply@in.school.example"))
     assert email.envelope_sender(data).endswith("@in.school.example") and email.dkim is None
+    email = open_email(config(inbound_address="reply@in.school.example", verp=False))
+    assert email.envelope_sender(data) == "hello@school.example"
     with pytest.raises(SettingsError, match=r"^DKIM_KEY: "):
         open_email(config(dkim_key=SecretStr("nonsense"), dkim_selector="autumn"))
 

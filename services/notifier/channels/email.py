@@ -37,6 +37,7 @@ def open_email(config: Settings) -> "Email":
         mail_from=mail_from,
         links=Links(config.public_url, config.secret_key),
         tokens=MailTokens(config.inbound_address, config.secret_key) if config.inbound_address else None,
+        verp=config.verp,
         dkim=dkim_key.read(config, domain=mail_from.domain),
         pace=Pace(config.mail_pace),
     )
@@ -50,6 +51,7 @@ class Email:
         mail_from: Mailbox,
         links: Links,
         tokens: MailTokens | None = None,
+        verp: bool = True,
         dkim: DkimKey | None = None,
         pace: Pace | None = None,
         monotonic: Callable[[], float] = time.monotonic,
@@ -59,6 +61,7 @@ class Email:
         self._mail_from = mail_from
         self._links = links
         self._tokens = tokens  # None: nobody takes mail in for us
+        self._verp = verp
         self.dkim = dkim
         self._pace = pace or Pace(0)
         self._monotonic = monotonic
@@ -139,7 +142,7 @@ class Email:
 
     def envelope_sender(self, nudge: NudgeData) -> str:
         """Return whom mail servers tell of a bounce: where mail is taken in, an address of this nudge alone."""
-        return self._address("bounce", nudge) or self._mail_from.address
+        return (self._verp and self._address("bounce", nudge)) or self._mail_from.address
 
     def _address(self, use: Use, nudge: NudgeData) -> str | None:
         return self._tokens.address(use, nudge.nudge) if self._tokens else None

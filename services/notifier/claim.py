@@ -4,20 +4,23 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Final
 from uuid import UUID, uuid4
 
 import structlog
 
-from services.notifier import store, store_attempts, store_before, store_standing
+from services.notifier import store, store_attempts, store_before, store_missed, store_standing
 from services.notifier.channels.receipt import Before
 from services.notifier.gate import Go, gate
 from services.notifier.record import record
 from services.notifier.store import Delivery
 from services.notifier.verdict import Change, after_crash, after_gate
 from shared.db import Connection
-from shared.events import NudgeData
+from shared.events import MissedFollowUp, NudgeData
 
 log = structlog.get_logger()
+
+MISSED_A_NUDGE: Final = 100  # as many as the scheduler names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +82,12 @@ async def claim(
             going[delivery.id] = (delivery, nudge, uuid4())
         else:
             changes.append(after_gate(verdict, delivery.id, None, now=now))
+    expired = await store_missed.missed(conn, list(going))
+    going |= {
+        id: (delivery, _naming(nudge, expired[id]), token)
+        for id, (delivery, nudge, token) in going.items()
+        if id in expired
+    }
     await record(conn, changes, now)
     for change in changes:
         log.info("delivery.gated", nudge=str(change.nudge), state=change.state, reason=change.reason)
@@ -122,3 +131,9 @@ async def _after_crashes(conn: Connection, due: Sequence[Delivery], now: datetim
             waiting.append(replace(delivery, counts=change.counts, lease=None, phase=None))
     await record(conn, changes, now)
     return waiting, len(due) - len(waiting)
+
+
+def _naming(nudge: NudgeData, expired: Sequence[MissedFollowUp]) -> NudgeData:
+    """Return the nudge naming what expired here too, the newest of all that was missed."""
+    missed = sorted((*expired, *nudge.missed), key=lambda one: one.due_at)
+    return nudge.model_copy(update={"missed": tuple(missed[-MISSED_A_NUDGE:])})

@@ -249,6 +249,7 @@ def _carried(one: FollowUp, meeting: Meeting, owner: Owner | None) -> DueFollowU
         document=meeting.document,
         form_url=meeting.form_url if isinstance(meeting, Prompt) else None,
         owner=sender,
+        calendar=one.wants_entry,
     )
 
 

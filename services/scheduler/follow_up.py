@@ -56,6 +56,7 @@ class FollowUp(NamedTuple):
     is_paused: bool = False  # waits, and does not come due
     addressee: Addressee = "owner"
     contact_id: UUID | None = None  # of one to the contact: who gets it; None while nobody agreed to
+    wants_entry: bool = False  # brings an entry for the calendar
 
     @property
     def recipient_id(self) -> UUID:

@@ -39,6 +39,7 @@ class PlannedFollowUp(NamedTuple):
     on_outcome: Outcome | None = None
     is_for_goal: bool = False
     to: Addressee = "owner"
+    calendar: bool = False
     state: Planned = "waiting"
     reason: str | None = None
 
@@ -174,6 +175,7 @@ def _planned(plan: Plan, step: Step, occurrence: int, target: Target, clock: Clo
         on_outcome=step.on,
         is_for_goal=step.rule == "before",
         to=step.to,
+        calendar=step.calendar,
         target=target,
         moment=wall_time.place(target, clock, heeds_quiet=not plan.ignore_quiet_hours),
     )

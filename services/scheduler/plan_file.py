@@ -34,6 +34,7 @@ class Step:
     channel: Channel | None = None
     on: Outcome | None = None  # only if the step before turned out so
     to: Addressee = "owner"
+    calendar: bool = False  # whether its mail brings an entry for the owner's calendar
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +96,7 @@ def _step(number: int, step: WrittenStep) -> Step:
         channel=step.channel,
         on=step.on,
         to=step.to,
+        calendar=step.calendar,
     )
 
 

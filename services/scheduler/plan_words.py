@@ -66,6 +66,7 @@ class WrittenStep(BaseModel):
     at: Annotated[time, BeforeValidator(_local_time)] | None = None
     channel: Channel | None = None
     on: Outcome | None = None
+    calendar: bool = False
 
     @property
     def rule(self) -> tuple[Rule, Offset]:
@@ -84,6 +85,7 @@ class WrittenPlan(BaseModel):
     steps: list[WrittenStep] = Field(min_length=1, max_length=MOST_STEPS)
 
 
+WITH_ENTRY: Final[tuple[Playbook, ...]] = ("call", "visit")  # what the notifier has an entry for the calendar for
 CHOICES: Final = {
     "playbook": get_args(Playbook),
     "channel": get_args(Channel),
@@ -139,6 +141,10 @@ def _wrong(step: Mapping[str, Any], before: Any) -> list[tuple[Path, str]]:
             wrong.append((("at",), f'`at` goes with days, weeks, months or years, not with `{rule} = "{by}"`'))
     if read.to == "contact" and read.channel not in {None, addressee.BY}:
         wrong.append((("channel",), f"`channel`: a contact is written to by {addressee.BY} alone"))
+    if read.calendar and read.playbook not in WITH_ENTRY:
+        wrong.append((("calendar",), f"`calendar` goes with {' or '.join(WITH_ENTRY)}, which take an appointment"))
+    if read.calendar and read.to == "contact":
+        wrong.append((("calendar",), "`calendar`: a contact gets no entry for their calendar"))
     if read.on is not None and (before is None or (isinstance(before, dict) and "every" in before)):
         what = "the first has none" if before is None else "one with `every` has no single outcome"
         wrong.append((("on",), f"`on` is about the step before, and {what}"))

@@ -233,6 +233,7 @@ def _row(id: UUID, planned: PlannedFollowUp, meeting: Meeting, person: Person) -
         every=planned.every,
         on_outcome=planned.on_outcome,
         is_for_goal=planned.is_for_goal,
+        wants_entry=planned.calendar,
         addressee=planned.to,
         contact_id=addressee.id_of(meeting.contact) if planned.to == "contact" else None,
         is_paused=meeting.state == "paused" and planned.state == "waiting",

@@ -125,6 +125,8 @@ at = "25:00"
         ('after = "1 day"\nto = "contact"\nchannel = "sms"', 6, "`channel`: a contact is written to by email alone"),
         ('after = "1 day"\nto = "everybody"', 5, "`to` must be one of owner"),
         ('after = "1 day"\nchannel = "fax"', 5, "`channel` must be one of email, sms, apprise, not 'fax'"),
+        ('after = "1 day"\ncalendar = true', 5, "`calendar` goes with call or visit"),
+        ('after = "1 day"\ncalendar = "yes"', 5, "`calendar` input should be a valid boolean"),
         ("after = 1", 4, "`after` input should be a valid string"),
         ('after = "1 day"\nat = 1979-05-27T07:32:00', 5, "must be a time of day"),
     ],

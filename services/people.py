@@ -48,7 +48,8 @@ Reached = Annotated[
 def export(
     reached: Reached,
     html: Annotated[
-        Path | None, typer.Option("--html", metavar="FILE", help="Write a page for them to read, instead of JSON; - prints it.")
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="Write a page for them to read, instead of JSON; - prints it."),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -94,15 +95,15 @@ def erase(
         show_json({**erasing.shown(erased), "complete": not missing, "missing": missing})
     else:
         print(
-            f"erased: {erased.meetings} meetings of theirs, {erased.connections} connections of others with them, "
-            f"{erased.mentions} more submissions that mentioned them"
+            f"erased: meetings of theirs {erased.meetings}, connections of others with them {erased.connections}, "
+            f"further submissions that mentioned them {erased.mentions}"
         )
         for source in erased.sources:
             print(f"source {source!r} was theirs alone: it is disabled")
     if missing:
         raise Failed(
-            f"erased in intake; nothing more is sent. {' and '.join(missing)} has not taken it yet, and will when it "
-            "runs: see `afterhello doctor`"
+            f"erased in intake, and nothing more is sent; still to take it, when they run: {', '.join(missing)} "
+            "(`afterhello doctor` says what is wrong)"
         )
     if not as_json:
         print("complete: no service keeps anything about them")

@@ -116,7 +116,18 @@ def _counted(anchor: datetime, by: Offset, clock: Clock, *, times: int, at: time
         return Target(day=day, at=at, not_before=anchor if times > 0 else None)
     key = day, by.unit, count
     found = clock.counted.get(key)
-    return Target(day=found or remember(clock.counted, key, _day(day, by.unit, count, clock)), at=at)
+    if found is None and by.unit == "school day" and times > 1:
+        # The one before is known: 400 times "3 school days" is not 400 times a walk from the anchor.
+        found = _school_days_on(clock.counted.get((day, by.unit, count - by.count)), by, clock)
+    return Target(day=remember(clock.counted, key, found or _day(day, by.unit, count, clock)), at=at)
+
+
+def _school_days_on(counted: date | None, by: Offset, clock: Clock) -> date | None:
+    """Return the day so many school days after one that was counted; None when that was none, or there are no more."""
+    if counted is None or not clock.wants_day(counted):
+        return None
+    found = _day(counted, by.unit, by.count, clock)
+    return found if clock.wants_day(found) else None
 
 
 def _day(day: date, unit: Unit, count: int, clock: Clock) -> date:

@@ -98,7 +98,7 @@ async def claim(
         now=now,
         until=now + rules.send_lease,
     )
-    before = await store_before.before(conn, list(going))
+    before = await store_before.before(conn, list(going), now=now)
     attempts = [
         Attempt(delivery=delivery, nudge=nudge, token=token, message_id=ids[id], at=now, before=before[id])
         for id, (delivery, nudge, token) in going.items()

@@ -1,7 +1,7 @@
 """Email, over SMTP: one recipient a transaction, every stage with its own time-out."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from aiosmtplib import SMTP, SMTPException, SMTPResponseException, SMTPTimeoutError
@@ -16,6 +16,7 @@ from services.notifier.channels.pace import Pace
 from services.notifier.channels.receipt import Before, Begin, Receipt
 from services.notifier.channels.smtp_connections import Connections, NoConnection, Timeouts, server
 from services.notifier.channels.smtp_replies import Stage, judge, said
+from services.notifier.message import Lost
 from shared.events import NudgeData
 from shared.links import Links
 from shared.mail_tokens import MailTokens, Use
@@ -89,7 +90,6 @@ class Email:
 
         `begin` is asked when the server has accepted sender and recipient; unless it says yes, nothing is sent.
         """
-        del before
         try:
             recipient = mailbox(nudge.recipient.address, nudge.recipient.name or "")
         except Unwritable as error:
@@ -97,7 +97,7 @@ class Email:
         if seconds := self._pace.wait(recipient.domain, nudge.nudge, self._monotonic()):
             return Receipt(outcome="held", after=timedelta(seconds=seconds))
         try:
-            content = self.content(nudge, recipient, message_id, now=now)
+            content = self.content(nudge, recipient, message_id, now=now, lost=before.lost if before else ())
         except (Unwritable, TemplateError) as error:
             return Receipt(outcome="refused", reason="unwritable", reply=said(0, str(error)), alert=True)
         return await self.hand_over(content, sender=self.envelope_sender(nudge), recipient=recipient, begin=begin)
@@ -121,13 +121,16 @@ class Email:
             self._pace.taken(recipient.domain)
         return receipt
 
-    def content(self, nudge: NudgeData, recipient: Mailbox, message_id: str, *, now: datetime) -> bytes:
+    def content(
+        self, nudge: NudgeData, recipient: Mailbox, message_id: str, *, now: datetime, lost: Sequence[Lost] = ()
+    ) -> bytes:
         """Return the mail as it goes over the wire, signed if we have a key; raises `Unwritable`, `TemplateError`."""
         content = written(
             message.mail(
                 nudge,
                 self._links,
                 now=now,
+                lost=lost,
                 answers_to=self._address("reply", nudge),
                 organizer=self._mail_from.address,
             ),

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Literal
 
+from services.notifier.message import Lost
+
 # Puts the send on record as begun and says whether it may go on. A channel asks right before the first byte that could
 # make a message of it: after a yes nobody can tell any more whether it went out, unless the other side answers.
 Begin = Callable[[], Awaitable[bool]]
@@ -17,6 +19,7 @@ class Before:
     """What went before this message, as far as its words go by it."""
 
     is_first: bool = False  # nothing has gone to this address of theirs yet
+    lost: tuple[Lost, ...] = ()  # what did not arrive, and has not been told yet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

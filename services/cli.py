@@ -41,7 +41,7 @@ WORDS: Final = {
     ),
     "release": Word("services.scheduler.commands", "release", "let go what is held for being late all at once"),
     "channel": Word("services.notifier.commands", "channel", "the ways messages go out: open, paused, or stopped"),
-    "suppression": Word("services.notifier.commands", "suppression", "addresses that are not written to, and why"),
+    "suppression": Word("services.suppressions", "suppression", "addresses that are not written to, and why"),
     "dead-letter": Word("services.dead_letters", "dead_letter", "events that could not be applied: look, replay, drop"),
 }
 

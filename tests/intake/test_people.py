@@ -112,3 +112,22 @@ async def test_whom_nobody_knows_is_said_in_one_line(run: Run, known: Intake, wo
     for given in (("export",), ("erase", "--yes")):
         done = await in_thread(run, "person", given[0], word, *given[1:])
         assert (done.status, done.out) == (2, "") and says in done.err and done.err.count("\n") == 1
+
+
+async def test_who_was_erased_is_in_the_list_by_a_fingerprint_and_can_be_let_in_again(
+    run: Run, known: Intake, scheduler_pool: Pool, notifier_pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(people, "WAIT_SECONDS", 0.1)
+    await in_thread(run, "suppression", "add", "bo@school.example", "--json")
+    await in_thread(run, "person", "erase", ADA, "--yes")
+    await tell(known, scheduler_pool, notifier_pool)
+
+    rows = (await in_thread(run, "suppression", "list", "--json")).json
+    assert [set(row) for row in rows] == [{"address", "channel", "reason", "at"}] * 2
+    assert [(row["channel"], row["reason"]) for row in rows] == [("email", "erased"), ("email", "by hand")]
+    assert re.fullmatch("erased:[0-9a-f]{12}", rows[0]["address"])
+
+    assert (await in_thread(run, "suppression", "remove", ADA.upper(), "--json")).json["removed"] is True
+    assert (await in_thread(run, "suppression", "remove", ADA)).status == 2
+    assert (await in_thread(run, "suppression", "remove", "bo@school.example")).out == "removed\n"
+    assert (await in_thread(run, "suppression", "list")).out == "no address is suppressed\n"

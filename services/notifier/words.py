@@ -20,9 +20,8 @@ PLAYBOOKS: Final = frozenset(one.name for one in TEMPLATES.iterdir() if one.is_d
 Language = Literal["en", "es"]
 LANGUAGES: Final[tuple[Language, ...]] = get_args(Language)
 
-PHRASES: Final = ImmutableSandboxedEnvironment(
-    autoescape=False, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-)
+# A line with nothing but a tag leaves an empty line, and of several only one is kept.
+PHRASES: Final = ImmutableSandboxedEnvironment(autoescape=False, undefined=StrictUndefined, lstrip_blocks=True)
 
 
 def language(locale: str) -> Language:

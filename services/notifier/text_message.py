@@ -57,6 +57,13 @@ def text(nudge: NudgeData, say: Say, *, introduction: str | None = None) -> str:
     return min((_folded(_signed(say(name=shown, event=""), introduction)) for shown, _ in named), key=parts)
 
 
+def whole(nudge: NudgeData, say: Say) -> str:
+    """Return the text with all that was typed, where its length costs nothing."""
+    first = nudge.follow_ups[0]
+    event = _inert(first.event.name or "")
+    return say(name=_inert(first.contact.name) if first.contact else event or "?", event=event)
+
+
 def parts(text: str) -> int:
     """Return how many parts the text is sent in, which is what it costs."""
     if all(character in BASIC or character in EXTENDED for character in text):

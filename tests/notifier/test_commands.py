@@ -30,12 +30,12 @@ async def run(app: Any, *arguments: str) -> str:
 
 
 async def test_channels_are_listed_open_paused_or_stopped_and_resumed(notifier_pool: Pool) -> None:
-    [row] = json.loads(await run(channel, "list", "--json"))
+    row = json.loads(await run(channel, "list", "--json"))[0]
     assert row == {"name": "email", "state": "open", "reason": None, "paused_until": None, "since": None}
 
     async with notifier_pool.acquire() as conn:
         await store_channels.pause(conn, "email", POLICY, await db.now(conn))
-    [row] = json.loads(await run(channel, "list", "--json"))
+    row = json.loads(await run(channel, "list", "--json"))[0]
     assert (row["name"], row["state"], row["reason"]) == ("email", "paused", "policy")
 
     async with notifier_pool.acquire() as conn:
@@ -44,6 +44,18 @@ async def test_channels_are_listed_open_paused_or_stopped_and_resumed(notifier_p
     assert json.loads(await run(channel, "resume", "email", "--json")) == {"name": "email", "resumed": True}
     assert json.loads(await run(channel, "resume", "email", "--json")) == {"name": "email", "resumed": False}
     assert "open" in await run(channel, "list")
+
+
+async def test_channels_that_are_set_up_are_listed_and_can_be_resumed(
+    notifier_pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "sms" not in [row["name"] for row in json.loads(await run(channel, "list", "--json"))]
+    monkeypatch.setenv("SMS_URL", "twilio://AC0:secret@+15085550100")
+    assert "sms" in [row["name"] for row in json.loads(await run(channel, "list", "--json"))]
+    async with notifier_pool.acquire() as conn:
+        await store_channels.stop(conn, "sms", "login", await db.now(conn))
+    assert "login" in await run(channel, "list")
+    assert json.loads(await run(channel, "resume", "sms", "--json")) == {"name": "sms", "resumed": True}
 
 
 async def test_a_channel_that_does_not_exist_is_refused() -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final, Protocol
 
+from services.notifier.channels.apprise import open_apprise
 from services.notifier.channels.email import open_email
 from services.notifier.channels.receipt import Before, Begin, Receipt
 from services.notifier.channels.sms import open_sms
@@ -37,4 +38,5 @@ class Channel(Protocol):
 CHANNELS: Final[Mapping[str, Callable[[Settings], Channel | None]]] = {
     "email": open_email,
     "sms": open_sms,
+    "apprise": open_apprise,
 }

@@ -69,11 +69,12 @@ def addressed(
     may_be = bool(after.contact.consent and after.contact.email)
     found = []
     for one in known:
-        fresh = planned.get(one["id"], one)
+        waits = one | {"state": "waiting", "reason": None}
+        fresh = planned.get(one["id"], waits)  # its plan may have lost the step since
         if one.get("to") == "contact" and one["state"] == "waiting" and not may_be:
             one = one | {"state": "skipped", "reason": "no-consent"}
-        elif one["reason"] == "no-consent" and may_be and fresh["state"] == "waiting" and one["due_at"] > now:
-            one = fresh | {"nudge": one["nudge"]}
+        elif one["reason"] == "no-consent" and may_be and one["due_at"] > now:
+            one = (waits if fresh["state"] == "waiting" else fresh) | {"nudge": one["nudge"]}
         found.append(stood(one, after))
     return found
 

@@ -44,7 +44,7 @@ def check(
     files: Annotated[list[Path] | None, typer.Argument(help="Plan files; without any, all plans there are.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Say what is wrong with plan files: every mistake, with file and step. Exit status 2 when there is one."""
+    """Say what is wrong with plan files: every mistake, with file and line. Exit status 2 when there is one."""
     rows: list[dict[str, object]] = []
     for file in files or _files():
         try:
@@ -184,6 +184,7 @@ def _where(one: Plan) -> str:
 
 
 def _row(one: PlannedFollowUp) -> dict[str, object]:
+    to = {"to": "contact"} if one.to == "contact" else {}
     return {
         "step": one.step,
         "occurrence": one.occurrence,
@@ -191,6 +192,7 @@ def _row(one: PlannedFollowUp) -> dict[str, object]:
         "local": one.moment.local.isoformat(),
         "zone": one.moment.zone,
         "due_at": one.moment.due_at.replace(tzinfo=None).isoformat() + "Z",
+        **to,
     }
 
 

@@ -5,8 +5,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from time import monotonic
 from typing import Final, Literal, NamedTuple
 from uuid import UUID, uuid5
+
+import structlog
 
 from services.scheduler import addressee, plan_file, wall_time
 from services.scheduler.clocks import clock_of
@@ -17,10 +20,13 @@ from services.scheduler.wall_clock import Clock
 from services.scheduler.wall_time import Moment, Target
 from shared.events import Addressee, Channel, Meeting, Person
 
+log = structlog.get_logger()
+
 NAME: Final = r"[A-Za-z0-9][A-Za-z0-9_-]{0,59}"
 SHIPPED: Final = Path(__file__).parent / "plans"
 # A form takes a moment to reach us: what a plan wants "10 seconds" after the meeting is not late for that.
 ON_THE_WAY: Final = timedelta(minutes=1)
+LOOKS_EVERY_SECONDS: Final = 1.0
 
 Planned = Literal["waiting", "skipped"]
 
@@ -49,10 +55,17 @@ class PlannedFollowUp(NamedTuple):
 
 
 class Plans:
-    """The plans there are: the shipped ones, and the operator's own, which take precedence."""
+    """The plans there are: the shipped ones, and the operator's own, which take precedence.
 
-    def __init__(self, plans: Mapping[str, Plan]) -> None:
+    A file that is changed, added or taken away counts within a second or two, for what is planned from then on.
+    """
+
+    def __init__(self, plans: Mapping[str, Plan], folder: Path | None = None) -> None:
         self._plans = dict(plans)
+        self._gone: dict[str, Plan] = {}  # files that were taken away: their meetings still go by them
+        self._folder = folder
+        self._files = _files(folder)
+        self._look_at = monotonic() + LOOKS_EVERY_SECONDS
 
     @classmethod
     def read(cls, plans_dir: Path | None) -> "Plans":
@@ -73,20 +86,49 @@ class Plans:
                     plans[plan.name] = plan
         if mistakes:
             raise PlanError(mistakes)
-        return cls(plans)
+        return cls(plans, plans_dir)
 
     @property
     def names(self) -> Collection[str]:
         """The names of all plans, in order."""
+        self._look_again()
         return sorted(self._plans)
 
     def get(self, name: str) -> Plan:
         """Return the plan of this name; raises `PlanError` when there is none."""
-        if name not in self._plans:
-            raise PlanError(
-                [f"there is no plan {name[:60]!r}{meant(name, self.names)}; there are {', '.join(self.names)}"]
-            )
-        return self._plans[name]
+        self._look_again()
+        plan = self._plans.get(name) or self._gone.get(name)
+        if plan is None:
+            names = sorted(self._plans)
+            raise PlanError([f"there is no plan {name[:60]!r}{meant(name, names)}; there are {', '.join(names)}"])
+        return plan
+
+    def _look_again(self) -> None:
+        if self._folder is None or monotonic() < self._look_at:
+            return
+        self._look_at = monotonic() + LOOKS_EVERY_SECONDS
+        files = _files(self._folder)
+        if files == self._files:
+            return
+        self._files = files
+        try:
+            plans = Plans.read(self._folder)._plans
+        except PlanError as error:  # what was right before goes on
+            log.error("plans.not_read", mistakes=error.mistakes[:10], do="afterhello plan check")
+            return
+        self._gone |= self._plans
+        self._plans = plans
+        log.info("plans.read", plans=sorted(plans))
+
+
+def _files(folder: Path | None) -> list[tuple[str, int, int]]:
+    """Return the plan files of a folder as far as that tells whether one has changed."""
+    if folder is None:
+        return []
+    try:
+        return sorted((path.name, (at := path.stat()).st_mtime_ns, at.st_size) for path in folder.glob("*.toml"))
+    except OSError:  # one went away while we looked: again the next time
+        return []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

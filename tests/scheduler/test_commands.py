@@ -61,6 +61,16 @@ def test_every_wish_counts(capsys: Capture, tmp_path: Path) -> None:
     ]
 
 
+def test_a_preview_says_what_goes_to_the_contact(capsys: Capture, tmp_path: Path) -> None:
+    plan = tmp_path / "mine.toml"
+    plan.write_text('[[steps]]\nafter = "1 day"\nplaybook = "ask"\nto = "contact"\n')
+    assert [row["to"] for row in preview(capsys, "--file", str(plan))] == ["contact"]
+    assert main(["plan", "preview", "--file", str(plan), "--plan", "default"]) == 2
+    capsys.readouterr()
+    assert main(["plan", "preview", "--file", str(plan)]) == 0
+    assert "contact" in capsys.readouterr().out
+
+
 def test_a_preview_skips_nothing_because_it_is_past_and_is_utc(capsys: Capture) -> None:
     rows = preview(capsys, "--plan", "default", "--met-at", "1900-01-01")
     assert [row["due_at"] for row in rows] == ["1900-01-02T15:30:00Z", "1900-01-15T15:30:00Z", "1900-03-01T15:30:00Z"]

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.scheduler import plan as plan_module
 from services.scheduler import plan_file, school_days, wishes, zones
 from services.scheduler.plan import PlannedFollowUp, Plans, follow_ups, schedule
 from services.scheduler.plan_file import Plan, PlanError
@@ -260,3 +261,26 @@ def test_a_preview_has_the_ids_that_will_be() -> None:
     assert len({one.id for one in first}) == len(first) == 3
     assert first[0].zone == "America/New_York"
     assert first[0].due_at == at("2026-10-22 15:30", "America/New_York")
+
+
+def test_a_plan_file_that_is_changed_counts_without_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan_module, "LOOKS_EVERY_SECONDS", 0)
+    mine = tmp_path / "mine.toml"
+    mine.write_text('[[steps]]\nafter = "1 day"\nplaybook = "ask"\n')
+    plans = Plans.read(tmp_path)
+    assert [str(step.by) for step in plans.get("mine").steps] == ["1 day"]
+
+    mine.write_text('[[steps]]\nafter = "12 days"\nplaybook = "ask"\n')
+    (tmp_path / "other.toml").write_text('[[steps]]\nafter = "3 days"\nplaybook = "call"\n')
+    assert [str(step.by) for step in plans.get("mine").steps] == ["12 days"]
+    assert [step.playbook for step in plans.get("other").steps] == ["call"]
+
+    mine.write_text('[[steps]]\nafter = "soon"\nplaybook = "ask"\n')  # being edited
+    assert [str(step.by) for step in plans.get("mine").steps] == ["12 days"]
+
+    mine.unlink()  # its meetings still go by it, and no new one can
+    assert "mine" not in plans.names
+    assert [str(step.by) for step in plans.get("mine").steps] == ["12 days"]
+    tmp_path.joinpath("other.toml").unlink()
+    tmp_path.rmdir()
+    assert plans.get("other")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import structlog
 from aiohttp import web
@@ -55,21 +55,21 @@ class Actions:
         async with self._pool.acquire(timeout=2) as conn:
             known = await acts.situation(conn, link.about)
             now = await db.now(conn)
-        return self._act_page(request, link, known, now=now)
+        return page(self._pages, request, link, known, now=now)
 
     async def act(self, request: web.Request) -> web.Response:
         """Do what a button of the page says, once, and show how things stand then."""
         link = self._read(request)
-        form, is_ours = await self._pages.pressed(request, _proven(link.about))
+        form, is_ours = await self._pages.pressed(request, proven(link.about))
 
         async def change(conn: Connection) -> tuple[Situation | None, Notice | None, datetime]:
             now = await db.now(conn)
-            notice = await _press(conn, link, form, now) if is_ours else act_page.NO_PROOF
+            notice = await press(conn, link, form, now) if is_ours else act_page.NO_PROOF
             return await acts.situation(conn, link.about), notice, now
 
         known, notice, now = await db.in_transaction(self._pool, change)
         log.info("acted", via="link", follow_up=str(link.about.follow_up), outcome=notice.status if notice else 200)
-        return self._act_page(request, link, known, now=now, notice=notice)
+        return page(self._pages, request, link, known, now=now, notice=notice)
 
     def _read(self, request: web.Request) -> Link:
         token = request.match_info["token"]
@@ -84,23 +84,34 @@ class Actions:
         )
         return Link(about=about, is_fresh=is_fresh)
 
-    def _act_page(
-        self, request: web.Request, link: Link, known: Situation | None, *, now: datetime, notice: Notice | None = None
-    ) -> web.Response:
-        if known is None:
-            return self._pages.message("Gone", act_page.GONE, status=404)
-        leaving = known.address and Leaving(person=link.about.person, channel=known.channel, address=known.address)
-        act, span = request.query.get("act"), request.query.get("for")
-        return self._pages.render(
-            "act.html",
-            status=notice.status if notice else 200,
-            proves=_proven(link.about),
-            leave=urlsplit(self._pages.links.leave(leaving)).path if leaving else None,
-            **act_page.values(known, notice=notice, is_fresh=link.is_fresh, now=now, act=act, span=span),
-        )
+
+def page(
+    pages: OurPages,
+    request: web.Request,
+    link: Link,
+    known: Situation | None,
+    *,
+    now: datetime,
+    notice: Notice | None = None,
+    beside: bool = False,
+) -> web.Response:
+    """Return the page of one follow-up as things stand; `beside` others that came in the same message."""
+    if known is None:
+        return pages.message("Gone", act_page.GONE, status=404)
+    leaving = known.address and Leaving(person=link.about.person, channel=known.channel, address=known.address)
+    act, span = request.query.get("act"), request.query.get("for")
+    return pages.render(
+        "act.html",
+        status=notice.status if notice else 200,
+        proves=proven(link.about),
+        leave=urlsplit(pages.links.leave(leaving)).path if leaving else None,
+        beside=beside,
+        query=urlencode({"n": request.query["n"]}) if beside and "n" in request.query else "",
+        **act_page.values(known, notice=notice, is_fresh=link.is_fresh, now=now, act=act, span=span),
+    )
 
 
-async def _press(conn: Connection, link: Link, form: Mapping[str, str], now: datetime) -> Notice | None:
+async def press(conn: Connection, link: Link, form: Mapping[str, str], now: datetime) -> Notice | None:
     """Do what the button says; return what to tell beside how things stand then, if there is something."""
     about, act = link.about, form.get("act")
     if act == "stop":
@@ -123,6 +134,7 @@ async def _press(conn: Connection, link: Link, form: Mapping[str, str], now: dat
     return act_page.again("later", known, changed=await acts.later(conn, about, how_long, via="link"))
 
 
-def _proven(about: About) -> list[str]:
+def proven(about: About) -> list[str]:
+    """Return what the forms of this one's page are proven by."""
     # The token's text will not do: one token has several spellings.
     return [about.follow_up.hex, about.nudge.hex if about.nudge else ""]

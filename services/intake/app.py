@@ -21,11 +21,12 @@ from services.intake import (
     idempotency,
     letterbox,
     regions,
+    short_page,
     snsbox,
     textbox,
     webhook,
 )
-from services.intake.handlers import ROUTES
+from services.intake.handlers import routes
 from services.intake.meeting import Defaults, Planner
 from services.intake.providers import eventbrite
 from services.intake.rate import Rates
@@ -106,10 +107,11 @@ async def run(
             idle=ASKS_EVERY_SECONDS,
         )
 
-    receive = receiver(pool, ROUTES, service=SERVICE)
+    handled = routes(Links(config.public_url or "", config.secret_key))
+    receive = receiver(pool, handled, service=SERVICE)
 
     async def consume() -> None:
-        await bus.consume(SERVICE, [route.event.type for route in ROUTES], receive)
+        await bus.consume(SERVICE, [route.event.type for route in handled], receive)
 
     try:
         await serve(
@@ -169,6 +171,7 @@ def add_routes(
     app.add_routes(act_api.routes(pool))
     app.add_routes(api_description.routes())
     app.add_routes(actions.routes(pool, public_url=config.public_url, keys=config.secret_key))
+    app.add_routes(short_page.routes(pool, public_url=config.public_url, keys=config.secret_key))
 
 
 def _closed_until(opened: asyncio.Event) -> Any:

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
-from services.intake import leaving, store_around, store_erasing, timeline
-from shared.bus import on
+from services.intake import leaving, short_codes, store_around, store_erasing, timeline
+from shared.bus import Route, on
 from shared.db import Connection
 from shared.events import AddressRestored, AddressSuppressed, BreaksChanged, DeliveryChanged, FollowUpChanged
+from shared.links import Links
 
 
 async def keep_follow_ups(conn: Connection, events: Sequence[FollowUpChanged], now: datetime) -> None:
@@ -51,3 +53,14 @@ ROUTES = (
     on(AddressRestored, keep_restored),
     on(BreaksChanged, keep_breaks),
 )
+
+
+def routes(links: Links) -> tuple[Route[Any], ...]:
+    """Return the routes of a service that also answers short links."""
+
+    async def keep_nudges_and_codes(conn: Connection, events: Sequence[DeliveryChanged], now: datetime) -> None:
+        await keep_nudges(conn, events, now)
+        texted = {event.data.nudge for event in events if event.data.channel != "email"}
+        await short_codes.keep(conn, {nudge: links.short_codes(nudge) for nudge in texted})
+
+    return tuple(on(DeliveryChanged, keep_nudges_and_codes) if one.event is DeliveryChanged else one for one in ROUTES)

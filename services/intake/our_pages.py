@@ -62,7 +62,11 @@ class OurPages:
     def render(self, template: str, *, proves: Sequence[str], status: int = 200, **values: object) -> web.Response:
         """Return the page, whose forms are proven to be about this. A token's text will not do: it has several
         spellings."""
-        return self._pages.render(template, status=status, proof=self._proofs.sign(list(proves)), **values)
+        return self._pages.render(template, status=status, proof=self.proof(proves), **values)
+
+    def proof(self, proves: Sequence[str]) -> str:
+        """Return what a form holds that is about this."""
+        return self._proofs.sign(list(proves))
 
     def message(self, title: str, text: str, *, status: int) -> web.Response:
         """Return a page that only says something."""

@@ -86,6 +86,7 @@ class Settings(BaseSettings):
 
     # What we keep and read.
     data_dir: Path = Path("var")  # embedded parts keep their files here
+    keep_bodies: Duration = timedelta(days=90)  # submissions as they came, and the words of messages, for so long
     plans_dir: Path | None = None  # the operator's own plans, beside the shipped ones
     time_zone: Zone = "UTC"  # of people and sources that name none
     phone_region: Country | None = None  # the country, such as US, whose national telephone numbers are let in

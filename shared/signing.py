@@ -75,7 +75,7 @@ class Box:
 
 
 class Fingerprints:
-    """Recognises texts that are not kept, such as the addresses of who was erased; keyed, so that nobody guesses them."""
+    """Recognises texts that are not kept, such as addresses of who was erased; keyed, so that nobody guesses them."""
 
     def __init__(self, keys: Sequence[SecretStr], *, purpose: str) -> None:
         self._keys = [_derived(key, purpose) for key in keys]

@@ -20,6 +20,7 @@ from services.intake import (
     erasing,
     idempotency,
     letterbox,
+    pruning,
     regions,
     short_page,
     snsbox,
@@ -97,6 +98,15 @@ async def run(
             idle=CLEANS_UP_EVERY_SECONDS,
         )
 
+    async def prune(stop: asyncio.Event) -> None:
+        await poll(
+            "intake pruning",
+            lambda: pruning.prune(pool, keep=config.keep_bodies),
+            stop=stop,
+            wake=asyncio.Event(),
+            idle=CLEANS_UP_EVERY_SECONDS,
+        )
+
     async def ask(stop: asyncio.Event) -> None:
         links = Links(config.public_url or "", config.secret_key)
         await poll(
@@ -129,6 +139,7 @@ async def run(
                     ("consumer", until_stopped(consume)),
                     ("clean-up", clean_up),
                     ("confirmations", ask),
+                    ("pruning", prune),
                     ("gauges", metrics.keep_fresh(lambda: vitals.count(pool, SERVICE))),
                 ),
             ),

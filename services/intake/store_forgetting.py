@@ -1,5 +1,6 @@
 """Every query that deletes what is known of somebody."""
 
+from datetime import timedelta
 from uuid import UUID
 
 from shared.db import Connection
@@ -52,3 +53,24 @@ async def forget_meeting(conn: Connection, meeting: UUID) -> tuple[UUID, ...]:
         row["connection"],
     )
     return tuple(one["id"] for one in gone)
+
+
+async def forget_submissions(conn: Connection, *, keep: timedelta, limit: int) -> tuple[int, int]:
+    """Forget up to `limit` submissions older than this as they came; return how many accepted and rejected ones."""
+    rows = await conn.fetch(
+        """
+        SELECT id, state
+          FROM submissions
+         WHERE body <> '' AND received_at < clock_timestamp() - $1::interval
+         ORDER BY received_at
+         LIMIT $2
+           FOR UPDATE SKIP LOCKED
+        """,
+        keep,
+        limit,
+    )
+    accepted = [row["id"] for row in rows if row["state"] == "accepted"]
+    rejected = [row["id"] for row in rows if row["state"] == "rejected"]
+    await conn.execute("UPDATE submissions SET body = '', headers = '{}' WHERE id = ANY ($1::uuid[])", accepted)
+    await conn.execute("DELETE FROM submissions WHERE id = ANY ($1::uuid[])", rejected)
+    return len(accepted), len(rejected)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from services.notifier import store, store_channels
+from services.notifier import pruning, store, store_channels
 from services.notifier.asking import Asking
 from services.notifier.channels import CHANNELS, Channel
 from services.notifier.claim import Rules
@@ -24,6 +24,7 @@ SERVICE: Final = "notifier"
 RELAY_LOOKS_EVERY_SECONDS: Final = 5.0  # also when nothing woke it
 RETRIES_LOOK_EVERY_SECONDS: Final = 5.0
 ASKS_EVERY_SECONDS: Final = 30.0
+PRUNES_EVERY_SECONDS: Final = 3600.0
 CONNECTIONS: Final = 12  # a last look for each send under way, a step, a record, a batch of events, a check
 
 
@@ -73,6 +74,15 @@ async def run(
     async def ask(stop: asyncio.Event) -> None:
         await poll("notifier reports", asking.step, stop=stop, wake=asyncio.Event(), idle=ASKS_EVERY_SECONDS)
 
+    async def prune(stop: asyncio.Event) -> None:
+        await poll(
+            "notifier pruning",
+            lambda: pruning.prune(pool, keep=config.keep_bodies),
+            stop=stop,
+            wake=asyncio.Event(),
+            idle=PRUNES_EVERY_SECONDS,
+        )
+
     async def retry(stop: asyncio.Event) -> None:
         await poll("notifier retries", receive.later, stop=stop, wake=asyncio.Event(), idle=RETRIES_LOOK_EVERY_SECONDS)
 
@@ -93,6 +103,7 @@ async def run(
                     ("gauges", metrics.keep_fresh(lambda: _count(pool))),
                     ("consumer", until_stopped(consume)),
                     ("reports", ask),
+                    ("pruning", prune),
                     ("deliveries", deliveries.run),
                 ),
             ),

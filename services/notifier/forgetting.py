@@ -66,6 +66,14 @@ def without(nudge: NudgeData, meetings: Collection[UUID], follow_ups: Collection
     return nudge.model_copy(update={"follow_ups": carried, "missed": missed})
 
 
+def wordless(nudge: NudgeData) -> NudgeData:
+    """Return the nudge with its ids and times alone: nobody's name, and nothing that was said."""
+    recipient = nudge.recipient.model_copy(update={"name": None})
+    carried = tuple(_bare(one) for one in nudge.follow_ups)
+    return nudge.model_copy(update={"recipient": recipient, "follow_ups": carried, "missed": ()})
+
+
 def _bare(one: DueFollowUp) -> DueFollowUp:
-    nothing = {"event": Gathering(), "notes": None, "topics": (), "promise": None, "document": None}
-    return one.model_copy(update={"contact": NOBODY, **nothing})
+    nothing = {"event": Gathering(), "notes": None, "topics": (), "promise": None, "document": None, "form_url": None}
+    owner = one.owner and one.owner.model_copy(update={"name": None, "email": None})
+    return one.model_copy(update={"contact": NOBODY, "owner": owner, **nothing})

@@ -68,3 +68,27 @@ async def forget_addresses(conn: Connection, addresses: Collection[str]) -> None
     """
     for table in ("suppressions", "restored"):
         await conn.execute(f"DELETE FROM {table} WHERE address = ANY ($1::text[])", list(addresses))  # noqa: S608
+
+
+async def with_words(conn: Connection, *, before: datetime, limit: int) -> list[NudgeData]:
+    """Lock and return up to `limit` nudges that ended before that, and still have their words, oldest first."""
+    rows = await conn.fetch(
+        """
+        SELECT facts::text AS facts
+          FROM deliveries
+         WHERE ended_at < $1 AND bare_at IS NULL
+         ORDER BY ended_at
+         LIMIT $2
+           FOR NO KEY UPDATE SKIP LOCKED
+        """,
+        before,
+        limit,
+    )
+    return [NudgeData.model_validate_json(row["facts"]) for row in rows]
+
+
+async def keep_bare(conn: Connection, nudges: Sequence[UUID], at: datetime) -> None:
+    """Keep that these nudges have lost their words; what servers said of them goes as well."""
+    await conn.execute("UPDATE deliveries SET bare_at = $2 WHERE nudge_id = ANY ($1::uuid[])", list(nudges), at)
+    await conn.execute("UPDATE attempts SET reply = NULL WHERE nudge_id = ANY ($1::uuid[])", list(nudges))
+    await conn.execute("DELETE FROM reports WHERE nudge_id = ANY ($1::uuid[])", list(nudges))

@@ -15,7 +15,7 @@ import typer
 import tzdata  # type: ignore[import-untyped]
 from pydantic import ValidationError
 
-from services import reach
+from services import reach, reach_texts
 from services.finding import Finding
 from services.notifier import store_channels
 from shared import db, dead_letter, embedded, outbox, standalone
@@ -115,6 +115,7 @@ async def examine(service: str | None = None) -> list[Finding]:
     findings += await _database(config)
     findings += await reach.broker(config)
     findings += await reach.mail(config)
+    findings += await reach_texts.texts(config)
     findings += await reach.public_url(config, in_parts=in_parts)
     return [*findings, _plans(config), _zones()]
 

@@ -70,8 +70,6 @@ def test_apprise_knows_them_all() -> None:
     with warnings.catch_warnings(action="ignore"):  # of its plugins, all of which this imports
         plugins = apprise.Apprise().details()["schemas"]
     known = {
-        scheme
-        for plugin in plugins
-        for scheme in [*(plugin["protocols"] or []), *(plugin["secure_protocols"] or [])]
+        scheme for plugin in plugins for scheme in [*(plugin["protocols"] or []), *(plugin["secure_protocols"] or [])]
     }
     assert known >= SERVICES | ON_A_HOST

@@ -7,7 +7,8 @@ import aiohttp
 import aiosmtplib
 
 from services.finding import Finding
-from services.notifier.channels import smtp_connections
+from services.notifier.channels import dkim_key, smtp_connections
+from services.notifier.channels.mail_bytes import Unwritable, sender
 from shared import standalone
 from shared.settings import Settings, SettingsError
 
@@ -61,7 +62,19 @@ async def mail(config: Settings) -> list[Finding]:
         do = "mend SMTP_URL; without STARTTLS on smtp:// nothing is sent, unless it says ?starttls=0"
         return [Finding(check="mail", ok=False, says=says, do=do)]
     login = "logged in" if wanted.user else "without a login"
-    return [Finding(check="mail", ok=True, says=f"{wanted.host} answers, {how}, {login}")]
+    return [Finding(check="mail", ok=True, says=f"{wanted.host} answers, {how}, {login}"), *_signing(config)]
+
+
+def _signing(config: Settings) -> list[Finding]:
+    """Whether mails can be signed as DKIM_KEY wants it; nothing when it is not set."""
+    try:
+        key = dkim_key.read(config, domain=sender(config.mail_from).domain) if config.mail_from else None
+    except (SettingsError, Unwritable) as error:
+        return [Finding(check="DKIM", ok=False, says=str(error), do="mend it in the environment: no mail goes before")]
+    if key is None:
+        return []
+    says = f"mails are signed for {key.domain}; `afterhello doctor --mail ADDRESS` looks whether receivers find the key"
+    return [Finding(check="DKIM", ok=True, says=says)]
 
 
 async def public_url(config: Settings, *, in_parts: bool) -> list[Finding]:

@@ -102,6 +102,7 @@ async def test_three_services_over_a_broker_are_looked_at_wholly(healthy: dict[s
         ("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none", "database", "does not answer"),
         ("AMQP_URL", "amqp://nobody:no@127.0.0.1:1/", "broker", "cannot be reached"),
         ("SMTP_URL", "smtp://127.0.0.1:1?starttls=0", "mail", "127.0.0.1"),
+        ("DKIM_KEY", "nonsense", "DKIM", "DKIM_SELECTOR"),
         ("PUBLIC_URL", "http://hello.school.example", "PUBLIC_URL", "not encrypted"),
         ("PLANS_DIR", "/no/such/folder", "plans", "/no/such/folder"),
     ],

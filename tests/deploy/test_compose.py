@@ -150,3 +150,16 @@ def test_each_service_may_only_publish_and_read_its_own_queues(definitions: Any,
 def test_a_password_that_would_break_addresses_is_refused(definitions: Any) -> None:
     for bad in ("", 'a"b', "a@b", "a b"):
         assert "password must be of letters" in definitions("afterhello", bad)
+
+
+def test_what_an_image_is_built_from_is_let_through_to_the_builder() -> None:
+    dockerfile = (ROOT / "deploy" / "Dockerfile").read_text()
+    let_through = {line[1:] for line in (ROOT / ".dockerignore").read_text().split() if line.startswith("!")}
+    copied = [
+        source
+        for sources in re.findall(r"^COPY (?!--from)(.*) \S+$", dockerfile, re.MULTILINE)
+        for source in sources.split()
+        if not source.startswith("--")
+    ]
+    assert "deploy/requirements-extras.txt" in copied
+    assert set(copied) <= let_through

@@ -18,8 +18,10 @@ from services.intake import (
     api_people,
     confirming,
     erasing,
+    guarding,
     idempotency,
     letterbox,
+    proofs,
     pruning,
     regions,
     short_page,
@@ -92,7 +94,7 @@ async def run(
     async def clean_up(stop: asyncio.Event) -> None:
         await poll(
             "intake clean-up",
-            lambda: idempotency.forget_old(pool),
+            lambda: _forget_old(pool),
             stop=stop,
             wake=asyncio.Event(),
             idle=CLEANS_UP_EVERY_SECONDS,
@@ -163,6 +165,7 @@ def add_routes(
         time_zone=config.time_zone,
         phone_region=config.phone_region,
         erased=erased,
+        guard=guarding.of_settings(config),
     )
     taker = Taker(
         pool=pool,
@@ -172,17 +175,21 @@ def add_routes(
         eventbrite_api=eventbrite_api,
     )
     app.add_routes(webhook.routes(pool, Box(config.secret_key), rates, taker))
-    app.add_routes(textbox.routes(pool, rates, config))
+    app.add_routes(textbox.routes(pool, config))
     app.add_routes(snsbox.routes(pool, rates, config))
     app.add_routes(letterbox.routes(taker, rates, config))
     app.add_routes(api.routes(pool, planner, rates, defaults))
     app.add_routes(api_meetings.routes(pool, planner, defaults))
-    app.add_routes(api_connections.routes(pool))
+    app.add_routes(api_connections.routes(pool, defaults.guard))
     app.add_routes(api_people.routes(pool, defaults))
     app.add_routes(act_api.routes(pool))
     app.add_routes(api_description.routes())
     app.add_routes(actions.routes(pool, public_url=config.public_url, keys=config.secret_key))
     app.add_routes(short_page.routes(pool, public_url=config.public_url, keys=config.secret_key))
+
+
+async def _forget_old(pool: Pool) -> int:
+    return await idempotency.forget_old(pool) + await proofs.forget_old(pool)
 
 
 def _closed_until(opened: asyncio.Event) -> Any:

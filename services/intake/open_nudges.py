@@ -27,7 +27,7 @@ OPEN: Final = """
       JOIN nudges n ON n.id = f.nudge
       JOIN connections c ON c.id = f.connection AND c.person = f.person
       LEFT JOIN meetings m ON m.id = f.meeting
-     WHERE f.state = 'nudged'
+     WHERE f.state = 'nudged' AND f.addressee = 'owner'
        AND NOT EXISTS (SELECT FROM acts a
                         WHERE a.follow_up = f.id AND (a.act = 'done' OR (a.act = 'later' AND a.nudge = f.nudge)))
        AND NOT EXISTS (SELECT FROM acts a

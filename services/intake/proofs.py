@@ -3,9 +3,10 @@
 from datetime import timedelta
 from typing import Final, Literal
 
-from shared.db import Connection
+from shared.db import Connection, Pool
 from shared.signing import fingerprint
 
+KEPT_FOR: Final = timedelta(days=90)  # no vendor sends the same again after that
 HELD_FOR: Final = timedelta(seconds=30)  # longer than a letter takes; should we die, the vendor's next try is later
 
 
@@ -62,3 +63,22 @@ async def once(conn: Connection, vendor: str, token: str) -> bool:
         fingerprint(token),
     )
     return bool(first)
+
+
+async def forget_old(pool: Pool, *, limit: int = 5000) -> int:
+    """Delete what was used long ago, but for tokens that prove what they came with; return how many."""
+    async with pool.acquire() as conn:
+        status: str = await conn.execute(
+            """
+            DELETE FROM proofs
+             WHERE (vendor, fingerprint) IN (SELECT vendor, fingerprint
+                                               FROM proofs
+                                              WHERE used_at < clock_timestamp() - $1::interval AND vendor <> 'mailgun'
+                                              ORDER BY used_at
+                                              LIMIT $2
+                                                FOR UPDATE SKIP LOCKED)
+            """,
+            KEPT_FOR,
+            limit,
+        )
+    return int(status.removeprefix("DELETE "))

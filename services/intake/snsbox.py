@@ -63,7 +63,6 @@ class Snsbox:
             raise bad_body(str(error)) from None
         if envelope.topic not in self._topics or not sns.has_certificate(envelope):
             raise unproven()
-        self._rates.take("sns")
         certificate = await self._certificate(envelope.certificate_url)
         async with self._pool.acquire(timeout=2) as conn:
             now = await db.now(conn)
@@ -82,6 +81,7 @@ class Snsbox:
         if url in self._certificates:
             self._certificates.move_to_end(url)
             return self._certificates[url]
+        self._rates.take("sns certificate")  # nothing is proven yet, and there are not many of these
         async with self._fetching:
             try:
                 found = sns.certificate(await self._fetch(url))

@@ -6,13 +6,24 @@ from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from services.intake import acts, answering, leaving, open_nudges, proofs, reply_words, store_people, text_answers
+from services.intake import (
+    acts,
+    answering,
+    leaving,
+    open_nudges,
+    proofs,
+    reply_words,
+    store_erasing,
+    store_people,
+    text_answers,
+)
 from services.intake.open_nudges import Open
 from services.intake.reply_words import Said
 from services.intake.text_answers import Kind, Language
 from shared import db, outbox
 from shared.db import Connection
 from shared.events import AddressRestored, AddressSuppressed, RestoredData, SuppressedData
+from shared.signing import Fingerprints
 
 ANSWERS: Final[dict[str, Kind]] = {"done": "done", "later": "later", "stop": "stopped", "start": "started"}
 
@@ -45,7 +56,7 @@ class _Whose:
     today: date
 
 
-async def receive(conn: Connection, text: Text, *, confirms_stop: bool) -> Replied:
+async def receive(conn: Connection, text: Text, *, confirms_stop: bool, erased: Fingerprints | None = None) -> Replied:
     """Do what the text says, once. Whatever asks for it stops; anything else has to be plain."""
     if not await proofs.once(conn, text.vendor, text.id):
         return Replied(what="repeated")
@@ -56,7 +67,7 @@ async def receive(conn: Connection, text: Text, *, confirms_stop: bool) -> Repli
             await _stop(conn, whose)
             return await _answer(conn, whose, "stop") if confirms_stop else Replied(what="stop")
         case Said(meant="start"):
-            await _start(conn, whose)
+            await _start(conn, whose, erased)
             return await _answer(conn, whose, "start")
         case Said(meant="help"):
             return await _answer(conn, whose, "help")
@@ -89,8 +100,11 @@ async def _stop(conn: Connection, whose: _Whose) -> None:
         await outbox.add(conn, [AddressSuppressed(source="/afterhello/intake", time=at, subject="sms", data=fact)])
 
 
-async def _start(conn: Connection, whose: _Whose) -> None:
-    """Also a number that a carrier gave up may be written to again: somebody writes from it."""
+async def _start(conn: Connection, whose: _Whose, erased: Fingerprints | None) -> None:
+    """Also a number that a carrier gave up may be written to again: somebody writes from it. Who was erased is known
+    by the fingerprint of their number alone."""
+    if erased is not None:
+        await store_erasing.take_fingerprints(conn, erased.every(whose.number))
     news = [
         await leaving.start_again(conn, person=person, channel="sms", address=whose.number) for person in whose.people
     ]

@@ -12,15 +12,15 @@ import structlog
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
-from services.intake import fields, reporting, text_replies
+from services.intake import erasing, fields, reporting, text_replies
 from services.intake.inbound import twilio
 from services.intake.inbound.door import knows_the_key, unproven
-from services.intake.rate import Rates
 from services.intake.text_replies import Replied, Text
 from shared import db
 from shared.db import Connection, Pool
 from shared.problem import FieldError, Problem
 from shared.settings import Settings
+from shared.signing import Fingerprints
 from shared.web import FORM, JSON, bad_body, read_body, read_json
 
 log = structlog.get_logger()
@@ -40,9 +40,9 @@ class HttpText(BaseModel):
     text: Annotated[str, Field(max_length=TEXT_LENGTH)]
 
 
-def routes(pool: Pool, rates: Rates, config: Settings) -> list[web.RouteDef]:
+def routes(pool: Pool, config: Settings) -> list[web.RouteDef]:
     """Return the routes of texts."""
-    textbox = Textbox(pool, rates, config)
+    textbox = Textbox(pool, config)
     return [
         web.post("/inbound/twilio", textbox.from_twilio),
         web.post("/inbound/http-sms", textbox.from_gateway),
@@ -52,12 +52,12 @@ def routes(pool: Pool, rates: Rates, config: Settings) -> list[web.RouteDef]:
 class Textbox:
     """Receives texts, and reports about texts."""
 
-    def __init__(self, pool: Pool, rates: Rates, config: Settings) -> None:
+    def __init__(self, pool: Pool, config: Settings) -> None:
         self._pool = pool
-        self._rates = rates
         self._public_url = config.public_url or ""
         self._region = config.phone_region
         self._key = config.inbound_key
+        self._erased = Fingerprints(config.secret_key, purpose=erasing.PURPOSE)
         token = twilio.token_of(config.sms_url.get_secret_value()) if config.sms_url else None
         self._token = SecretStr(token) if token else None
 
@@ -74,7 +74,6 @@ class Textbox:
         token = self._token.get_secret_value()
         if not twilio.is_signed(url, given, raw, signature, token, is_json=is_json):
             raise unproven()
-        self._rates.take("twilio")
         found = {name: value for name, value in read_json(raw).items() if isinstance(value, str)} if is_json else {}
         return await self._twilio(dict(given) | found, request.query.get("nudge"))
 
@@ -83,7 +82,6 @@ class Textbox:
         if not knows_the_key(request, self._key):
             raise unproven()
         document = read_json(await read_body(request, types=JSON))
-        self._rates.take("http-sms")
         try:
             given = HttpText.model_validate(document)
         except ValidationError as error:
@@ -110,8 +108,13 @@ class Textbox:
         except ValueError:  # a short code, or a channel that is no telephone: nobody whom we text
             log.info("text.ignored", vendor="twilio")
             return _twiml(None)
-        replied = await self._receive(Text(vendor="twilio", id=sid, sender=number, text=given["Body"]))
-        return _twiml(replied.answer)
+        # What Twilio itself has taken for one of these, by words of the operator's own, it has answered, too.
+        taken_for = given.get("OptOutType", "").upper()
+        is_taken = taken_for in {"STOP", "START", "HELP"}
+        replied = await self._receive(
+            Text(vendor="twilio", id=sid, sender=number, text=taken_for if is_taken else given["Body"])
+        )
+        return _twiml(None if is_taken else replied.answer)
 
     async def _report(self, given: dict[str, str], sid: str, status: str, nudge: str | None) -> None:
         async def tell(conn: Connection) -> int:
@@ -123,7 +126,9 @@ class Textbox:
 
     async def _receive(self, text: Text) -> Replied:
         # Twilio, or the carrier before it, answers to STOP itself; whatever we add would not arrive.
-        work = functools.partial(text_replies.receive, text=text, confirms_stop=text.vendor != "twilio")
+        work = functools.partial(
+            text_replies.receive, text=text, confirms_stop=text.vendor != "twilio", erased=self._erased
+        )
         replied = await db.in_transaction(self._pool, work)
         log.info("text.received", vendor=text.vendor, what=replied.what, answered=replied.answer is not None)
         return replied

@@ -1,22 +1,19 @@
 """Texts that people send us, from the vendor's request to what they do."""
 
-import base64
-import hashlib
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 import pytest
 from pydantic import SecretStr
 
-from services.intake import text_answers
-from services.intake.inbound import twilio
+from services.intake import erasing, proofs, text_answers
 from shared import stops
 from shared.db import Pool
 from shared.events import new_id
-from tests.intake.inbound_people import PHONE, SMS_URL, TOKEN, URL, by_twilio, nudged, post_twilio, signature
+from shared.signing import Fingerprints
+from tests.intake.inbound_people import PHONE, SMS_URL, by_twilio, nudged
 from tests.intake.serving import Intake, serving
 
 KEY = "a key of the inbound door"
@@ -53,56 +50,6 @@ async def is_stopped(pool: Pool, person: Any) -> bool:
 
 async def kinds(intake: Intake) -> list[str]:
     return [event["type"].removeprefix("afterhello.").removesuffix(".v1") for event in await intake.events()]
-
-
-@pytest.mark.parametrize(
-    ("url", "fields", "right"),
-    [
-        ("https://rem.example.org/sms/in", P, "RSLARvOUcYe3ul1kveJu4mE8oWw="),
-        ("https://rem.example.org/sms/in", P, "CacIUo4DY9cF7h/ob0KinAI4PHI="),
-        ("https://rem.example.org:443/sms/in", P, "CacIUo4DY9cF7h/ob0KinAI4PHI="),
-        ("https://rem.example.org:443/sms/in", P, "RSLARvOUcYe3ul1kveJu4mE8oWw="),
-        ("https://rem.example.org:8443/sms/in?tenant=7&x=a%20b", P, "09ITUf1DSaaptxvuLN4BpTHmFjg="),
-        (
-            "https://rem.example.org/sms/in",
-            [("A", "2"), ("A", "1"), ("A", "1"), ("B", "")],
-            "AWUA0vurCCG8c8BPFYwOiLi23Gs=",
-        ),
-    ],
-)
-def test_twilios_known_answers_verify_and_nothing_near_them_does(
-    url: str, fields: list[tuple[str, str]], right: str
-) -> None:
-    def fits(url: str = url, fields: list[tuple[str, str]] = fields, by: str = right, token: str = TOKEN) -> bool:
-        return twilio.is_signed(url, fields, b"", by, token, is_json=False)
-
-    assert fits()
-    assert not fits(token=f"{TOKEN}x")
-    assert not fits(url=url.replace("/sms", "/sns"))
-    assert not fits(fields=[(name, value.strip() + "x") for name, value in fields])
-    assert not fits(fields=fields[:-1])
-    assert not fits(by=right.lower())
-    assert not fits(by="")
-    assert not fits(by="ä")
-
-
-def test_a_blank_at_the_end_of_a_text_is_signed_too() -> None:
-    trimmed = [(name, value.strip()) for name, value in P]
-    right = "RSLARvOUcYe3ul1kveJu4mE8oWw="
-    assert not twilio.is_signed("https://rem.example.org/sms/in", trimmed, b"", right, TOKEN, is_json=False)
-
-
-def test_of_json_the_address_is_signed_and_names_the_hash_of_the_body() -> None:
-    body = b'{"MessageSid":"SM1","MessageStatus":"delivered"}'
-    url = f"https://rem.example.org/sms/status?bodySHA256={hashlib.sha256(body).hexdigest()}"
-    right = "QZbe3Q33CP4C1HXtA/a6rKfpnic="
-    assert "ce8c3c8da52a17f7dd3e526b3b67d41402b438513f6b2faf55189573f2873f02" in url
-
-    assert twilio.is_signed(url, (), body, right, TOKEN, is_json=True)
-    assert not twilio.is_signed(url, (), body + b" ", right, TOKEN, is_json=True)
-    bare = "https://rem.example.org/sms/status"
-    unhashed = base64.b64encode(__import__("hmac").digest(TOKEN.encode(), bare.encode(), "sha1")).decode()
-    assert not twilio.is_signed(bare, (), body, unhashed, TOKEN, is_json=True)
 
 
 @pytest.mark.parametrize(
@@ -261,66 +208,6 @@ def test_every_answer_is_one_part_in_the_letters_of_telephones() -> None:
     assert all(len(text) <= 160 and set(text) <= gsm for text in texts), [t for t in texts if not set(t) <= gsm]
 
 
-@pytest.mark.parametrize("status", ["delivered", "undelivered", "failed"])
-async def test_a_report_is_told_once_whatever_comes_with_it(intake: Intake, status: str) -> None:
-    nudge = new_id()
-    fields = {"MessageSid": "SM1", "MessageStatus": status, "To": PHONE, "From": "+15085550100"}
-    fields |= {"ErrorCode": "30003"} if status != "delivered" else {}
-    for _ in range(2):
-        answer = await post_twilio(intake, fields, query=f"?nudge={nudge}")
-        assert answer.status == 200
-
-    [event] = await intake.events()
-    assert event["type"] == "afterhello.delivery.reported.v1"
-    data = event["data"]
-    assert (data["nudge"], data["provider_id"], data["channel"]) == (str(nudge), "SM1", "sms")
-    assert (data["what"], data["code"]) == (("delivered", None) if status == "delivered" else ("failed", "30003"))
-
-
-@pytest.mark.parametrize("status", ["queued", "accepted", "sending", "sent", "scheduled", "wonderful"])
-async def test_a_report_of_what_we_know_says_nothing(intake: Intake, status: str) -> None:
-    answer = await post_twilio(intake, {"MessageSid": "SM1", "MessageStatus": status})
-    assert answer.status == 200
-    assert await intake.events() == []
-
-
-@pytest.mark.parametrize("sample", ["twilio-inbound-sms.form", "twilio-status-delivered.form"])
-async def test_what_twilio_really_sends_is_taken(intake: Intake, sample: str) -> None:
-    from urllib.parse import parse_qsl
-
-    raw = (PAYLOADS / sample).read_bytes()
-    right = signature(f"{URL}/inbound/twilio", dict(parse_qsl(raw.decode(), keep_blank_values=True)))
-    answer = await intake.client.post("/inbound/twilio", data=raw, headers=FORM | {"X-Twilio-Signature": right})
-    assert answer.status == 200
-    assert len(await intake.events()) == ("status" in sample)
-
-
-async def test_the_address_that_is_signed_is_ours_whatever_the_request_says_of_itself(intake: Intake) -> None:
-    fields = {"MessageSid": "SM1", "From": PHONE, "Body": "STOP"}
-    headers = FORM | {"X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "http", "Host": "evil.example"}
-    for url, status in ((URL, 200), ("https://evil.example", 401), (f"{URL}:443", 200), (f"{URL}:8443", 401)):
-        signed = {"X-Twilio-Signature": signature(f"{url}/inbound/twilio", fields)}
-        answer = await intake.client.post("/inbound/twilio", data=urlencode(fields).encode(), headers=headers | signed)
-        assert answer.status == status
-
-
-@pytest.mark.parametrize(
-    "proof", [{}, {"X-Twilio-Signature": ""}, {"X-Twilio-Signature": "RSLARvOUcYe3ul1kveJu4mE8oWw="}]
-)
-async def test_without_the_signature_nothing_happens(intake: Intake, proof: dict[str, str]) -> None:
-    await nudged(intake.pool)
-    fields = {"MessageSid": "SM1", "From": PHONE, "Body": "STOP"}
-    answer = await intake.client.post("/inbound/twilio", data=urlencode(fields).encode(), headers=FORM | proof)
-    assert answer.status == 401
-    assert await intake.events() == []
-
-
-async def test_without_an_account_of_twilio_nobody_can_sign(intake_pool: Pool, keys: tuple[SecretStr, ...]) -> None:
-    async with serving(intake_pool, keys) as bare:
-        answer = await post_twilio(bare, {"MessageSid": "SM1", "From": PHONE, "Body": "STOP"}, token="")
-        assert answer.status == 401
-
-
 @pytest.mark.parametrize(
     ("given", "status"),
     [
@@ -345,3 +232,31 @@ async def test_a_gateway_without_the_key_is_refused(intake: Intake, key: str) ->
     document = {"id": "1", "from": PHONE, "to": "+1", "text": "STOP"}
     answer = await intake.client.post("/inbound/http-sms", json=document, params={"key": key})
     assert answer.status == 401
+
+
+async def test_start_also_lets_a_number_come_back_whose_holder_was_erased(
+    intake: Intake, keys: tuple[SecretStr, ...]
+) -> None:
+    prints = Fingerprints(keys, purpose=erasing.PURPOSE)
+    await intake.pool.execute(
+        "INSERT INTO erased_addresses (fingerprint, channel, at) VALUES ($1, 'sms', now())", prints.every(PHONE)[0]
+    )
+    await by_twilio(intake, "START")
+    assert await intake.count("erased_addresses") == 0
+
+
+async def test_what_was_used_long_ago_is_forgotten_but_for_tokens_that_prove(intake_pool: Pool) -> None:
+    async with intake_pool.acquire() as conn:
+        for vendor in ("twilio", "ses report", "mailgun"):
+            await proofs.once(conn, vendor, "old")
+        await conn.execute("UPDATE proofs SET used_at = used_at - interval '91 days'")
+        await proofs.once(conn, "twilio", "new")
+        await proofs.hold(conn, "mailgun", "held")
+    assert await proofs.forget_old(intake_pool) == 2
+    assert await proofs.forget_old(intake_pool) == 0
+    async with intake_pool.acquire() as conn:
+        found = [
+            await proofs.once(conn, vendor, token)
+            for vendor, token in (("mailgun", "old"), ("twilio", "new"), ("twilio", "old"))
+        ]
+    assert found == [False, False, True]

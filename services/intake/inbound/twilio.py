@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final
 from urllib.parse import parse_qs, unquote, urlsplit
-from uuid import UUID
 
+from services.intake.inbound.report import DETAIL_LENGTH, named, text
 from shared.events import Report, ReportData
 
 Fields = Sequence[tuple[str, str]]
@@ -56,18 +56,15 @@ def report(fields: Fields, *, nudge: str | None, at: datetime) -> ReportData | N
     sid = given.get("MessageSid") or given.get("SmsSid")
     if what is None or not sid:
         return None
-    try:
-        named = UUID(nudge) if nudge else None
-    except ValueError:
-        named = None
+    failed = what == "failed"
     return ReportData(
         what=what,
         channel="sms",
-        nudge=named,
-        provider_id=sid,
-        address=given.get("To") or None,
-        code=(given.get("ErrorCode") or None) if what == "failed" else None,
-        detail=(given.get("ErrorMessage") or None) if what == "failed" else None,
+        nudge=named(nudge),
+        provider_id=text(sid)[:64],
+        address=text(given.get("To"))[:40] or None,
+        code=(text(given.get("ErrorCode"))[:10] or None) if failed else None,
+        detail=(text(given.get("ErrorMessage"))[:DETAIL_LENGTH] or None) if failed else None,
         at=at,
     )
 

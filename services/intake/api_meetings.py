@@ -7,7 +7,7 @@ from uuid import UUID
 import structlog
 from aiohttp import web
 
-from services.intake import amending, forecast, forgetting, requests, store, store_around, timeline
+from services.intake import amending, expecting, forecast, forgetting, requests, store, store_around, timeline
 from services.intake.amending import Amended
 from services.intake.body import Invalid
 from services.intake.meeting import Defaults, Planner
@@ -63,10 +63,13 @@ class Meetings:
                 plans=self._planner.names,
                 phone_region=self._defaults.phone_region,
                 traceparent=traceparent,
+                guard=self._defaults.guard,
             )
             if amended is None:
                 raise _no_such_meeting()
-            return await self._as_it_will_be(conn, token, amended)
+            shown = await self._as_it_will_be(conn, token, amended)
+            await expecting.expect_changed(conn, shown["follow_ups"])
+            return shown
 
         try:
             shown = await db.in_transaction(self._pool, work)
@@ -87,9 +90,9 @@ class Meetings:
         preview = around.preview(self._planner, after, now=now, ended=ended if shown["follow_ups"] else None)
         if not is_planned_anew:
             return {**shown, "follow_ups": forecast.addressed(shown["follow_ups"], preview, after, now=now)}
-        put_off = await timeline.put_off(conn, after.id)
+        put_off = await expecting.put_off(conn, after.id)
         follow_ups = forecast.changed(shown["follow_ups"], preview, after, put_off=put_off, now=now)
-        await timeline.expect_anew(conn, after.id, preview, now)
+        await timeline.expect(conn, preview, now)
         return {**shown, "follow_ups": follow_ups}
 
     async def forget(self, request: web.Request) -> web.Response:

@@ -97,21 +97,6 @@ async def expect(conn: Connection, previews: Sequence[FollowUp], at: datetime) -
     await keep_follow_ups(conn, [FollowUpData(follow_up=draft, at=at) for draft in drafts])
 
 
-async def expect_anew(conn: Connection, meeting: UUID, previews: Sequence[FollowUp], at: datetime) -> None:
-    """Show these instead of what was expected of the meeting so far; what the scheduler told of is for it to change."""
-    await conn.execute("DELETE FROM follow_ups WHERE meeting = $1 AND revision = 0", meeting)
-    await expect(conn, previews, at)
-
-
-async def put_off(conn: Connection, meeting: UUID) -> set[UUID]:
-    """Return the follow-ups of a meeting that its owner put off to a time of their own."""
-    rows = await conn.fetch(
-        "SELECT a.follow_up FROM acts a JOIN follow_ups f ON f.id = a.follow_up WHERE f.meeting = $1 AND act = 'later'",
-        meeting,
-    )
-    return {row["follow_up"] for row in rows}
-
-
 async def keep_follow_ups(conn: Connection, changes: Sequence[FollowUpData]) -> None:
     """Keep the newest of each follow-up, and every change as something that happened."""
     rows = [change.follow_up for change in changes]
@@ -129,8 +114,8 @@ async def keep_follow_ups(conn: Connection, changes: Sequence[FollowUpData]) -> 
             ON CONFLICT (id) DO UPDATE
            SET revision = excluded.revision, state = excluded.state, reason = excluded.reason, local = excluded.local,
                zone = excluded.zone, due_at = excluded.due_at, nudge = excluded.nudge, playbook = excluded.playbook,
-               changed_at = excluded.changed_at, addressee = excluded.addressee
-         WHERE f.revision < excluded.revision
+               changed_at = excluded.changed_at, addressee = excluded.addressee, is_expected = false
+         WHERE f.revision < excluded.revision OR (f.is_expected AND f.revision = excluded.revision)
         """,
         [row.id for row in rows],
         [row.revision for row in rows],
@@ -193,7 +178,8 @@ async def keep_suppressed(conn: Connection, suppressed: Sequence[SuppressedData]
           FROM unnest($1::text[], $2::text[], $3::uuid[], $4::text[], $5::timestamptz[])
             AS new (address, channel, person, reason, at)
           LEFT JOIN people p ON (new.channel = 'email' AND lower(p.email) = new.address)
-                             OR (new.channel <> 'email' AND p.phone = new.address)
+                             OR (new.channel = 'sms' AND p.phone = new.address)
+                             OR (new.channel = 'apprise' AND lower(p.apprise_url) = new.address)
          ORDER BY new.address, new.channel, new.at DESC
             ON CONFLICT (address, channel) DO UPDATE
            SET person = coalesce(excluded.person, s.person), reason = excluded.reason, at = excluded.at,

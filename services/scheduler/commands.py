@@ -104,7 +104,8 @@ def preview(
         planned = schedule(chosen, clock, met_at=met or datetime.now(UTC).replace(microsecond=0), goal_at=goal)
     except (NoSuchDay, NoSuchTime) as error:
         raise Refused(str(error)) from None
-    show([_row(one) for one in planned], as_json=as_json, empty="Nothing to send.")
+    shows_to = not as_json and any(one.to == "contact" for one in planned)
+    show([_row(one, shows_to=shows_to) for one in planned], as_json=as_json, empty="Nothing to send.")
     for remark in _remarks(chosen, planned, region, goal):
         print(f"afterhello: {remark}", file=sys.stderr)
 
@@ -183,8 +184,8 @@ def _where(one: Plan) -> str:
     return "shipped" if one.path.parent == SHIPPED else str(one.path)
 
 
-def _row(one: PlannedFollowUp) -> dict[str, object]:
-    to = {"to": "contact"} if one.to == "contact" else {}
+def _row(one: PlannedFollowUp, *, shows_to: bool) -> dict[str, object]:
+    to = {"to": one.to} if shows_to or one.to == "contact" else {}
     return {
         "step": one.step,
         "occurrence": one.occurrence,

@@ -59,8 +59,10 @@ async def moved(
     return life.changed(waiting, after)
 
 
-async def keep(conn: Connection, news: Sequence[FollowUp], now: datetime) -> None:
-    """Keep these follow-ups, tell the others, and wake the timers for what they would sleep past."""
+async def keep(conn: Connection, news: Sequence[FollowUp], now: datetime, *, also: Sequence[FollowUp] = ()) -> None:
+    """Keep these follow-ups, tell the others of them, and of `also` as they were, and wake the timers for what they
+    would sleep past."""
+    await outbox.add(conn, told(also, now))
     if not news:
         return
     await store.add(conn, [one for one in news if one.revision == 1])

@@ -47,8 +47,15 @@ async def plan_meetings(plans: Plans, conn: Connection, events: Sequence[News], 
     await go_on(conn, connections, people, before, after, now)
     changed = life.changed(before, after)
     changed += await keeping.moved(conn, people, people_before, now, but={one.id for one in changed})
-    await keeping.keep(conn, changed, now)
+    await keeping.keep(conn, changed, now, also=_as_they_were(before, changed, news))
     await store.tell_no_more(conn, meetings=[m.id for m in of_news.values() if m.state in {"stopped", "cancelled"}])
+
+
+def _as_they_were(before: Mapping[UUID, FollowUp], changed: Sequence[FollowUp], news: Sequence[News]) -> list[FollowUp]:
+    """Return what a changed meeting has and keeps: intake shows what it expects of the change until it is told."""
+    meetings = {event.data.meeting.id for event in news if isinstance(event, MeetingChanged)}
+    ids = {one.id for one in changed}
+    return [one for one in before.values() if one.meeting_id in meetings and one.id not in ids]
 
 
 async def _planned(

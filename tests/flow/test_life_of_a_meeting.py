@@ -80,6 +80,8 @@ async def test_what_is_answered_to_a_change_is_what_becomes_of_it(
 
     answered = await planned.send("PATCH", f"/meetings/{meeting['id']}", change)
 
+    shown = await planned.send("GET", f"/meetings/{meeting['id']}")  # at once, though nobody has been told yet
+    assert due(shown["follow_ups"]) == due(answered["follow_ups"])
     assert due(await planned.follow_ups(meeting["id"])) == due(answered["follow_ups"])
 
 
@@ -285,3 +287,29 @@ async def test_what_is_answered_says_when_nobody_may_be_written_to(planned: Plan
     assert states(second["follow_ups"]) == {"suppressed"}
     assert due(await planned.follow_ups(second["id"])) == due(second["follow_ups"])
     assert states(await planned.follow_ups(first["id"])) == {"stopped"}
+
+
+async def test_what_was_expected_of_a_change_and_does_not_come_to_pass_is_not_shown_for_long(planned: Planned) -> None:
+    meeting = await planned.log()
+    await planned.settle()
+    today = NOW.date()
+    # A calendar of which intake has not heard: what waits stays behind it, wherever the meeting moves.
+    await planned.scheduler.execute(
+        """
+        INSERT INTO calendars (id, source, words, breaks, read_at)
+        VALUES (gen_random_uuid(), 'a.ics', '{}',
+                jsonb_build_array(jsonb_build_object('first', $1::text, 'last', $2::text)), now())
+        """,
+        str(today),
+        str(today + 1500 * DAY),
+    )
+    moved = await planned.send("PATCH", f"/meetings/{meeting['id']}", {"met_at": (NOW - DAY).isoformat()})
+    behind = await planned.follow_ups(meeting["id"])
+    assert due(behind) != due(moved["follow_ups"])
+
+    again = await planned.send("PATCH", f"/meetings/{meeting['id']}", {"met_at": (NOW - 2 * DAY).isoformat()})
+
+    shown = await planned.send("GET", f"/meetings/{meeting['id']}")
+    assert due(shown["follow_ups"]) == due(again["follow_ups"]) != due(behind)
+    assert due(shown["follow_ups"])[0] != due(behind)[0]
+    assert due(await planned.follow_ups(meeting["id"]))[0] == due(behind)[0]  # the first did not move at all

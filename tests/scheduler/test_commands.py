@@ -63,12 +63,13 @@ def test_every_wish_counts(capsys: Capture, tmp_path: Path) -> None:
 
 def test_a_preview_says_what_goes_to_the_contact(capsys: Capture, tmp_path: Path) -> None:
     plan = tmp_path / "mine.toml"
-    plan.write_text('[[steps]]\nafter = "1 day"\nplaybook = "ask"\nto = "contact"\n')
-    assert [row["to"] for row in preview(capsys, "--file", str(plan))] == ["contact"]
+    step = '[[steps]]\nafter = "{} days"\nplaybook = "ask"\n'
+    plan.write_text(step.format(1) + step.format(2) + 'to = "contact"\n')
+    assert [row.get("to") for row in preview(capsys, "--file", str(plan))] == [None, "contact"]
     assert main(["plan", "preview", "--file", str(plan), "--plan", "default"]) == 2
     capsys.readouterr()
     assert main(["plan", "preview", "--file", str(plan)]) == 0
-    assert "contact" in capsys.readouterr().out
+    assert [line.split()[-1] for line in capsys.readouterr().out.splitlines()] == ["to", "owner", "contact"]
 
 
 def test_a_preview_skips_nothing_because_it_is_past_and_is_utc(capsys: Capture) -> None:

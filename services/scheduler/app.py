@@ -47,7 +47,9 @@ async def run(
         raise SettingsError(f"{error.mistakes[0]} (`afterhello plan check` lists every mistake)") from None
     dsn = config.database_url.get_secret_value()
     pool = await db.open_pool(dsn, schema=SERVICE)
-    timers = Timers(pool, too_late_after=config.too_late_after, backlog_guard=config.backlog_guard)
+    timers = Timers(
+        pool, too_late_after=config.too_late_after, backlog_guard=config.backlog_guard, channels=config.channels
+    )
     rezoning = Rezoning(pool=pool)
     relay_wake, timers_wake, clocks_wake = asyncio.Event(), asyncio.Event(), asyncio.Event()
     wakes = {"outbox": relay_wake, "due": timers_wake, "clocks": clocks_wake}

@@ -1,9 +1,9 @@
 """Timers: lock people who have work due, end all of it, write their nudges to the outbox."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, get_args
 from uuid import UUID
 
 import structlog
@@ -11,12 +11,13 @@ import structlog
 from services.scheduler import coalesce, standing, store, store_contacts, store_due, store_held
 from services.scheduler.clocks import clock_of
 from services.scheduler.coalesce import Fired, Known, Owner
+from services.scheduler.follow_up import FollowUp
 from services.scheduler.keeping import LONGEST_SLEEP, told
 from services.scheduler.store_due import EVER, Due
 from services.scheduler.store_held import LATE
 from shared import db, metrics, outbox
 from shared.db import Connection, Pool
-from shared.events import NudgeDue
+from shared.events import Channel, NudgeDue
 from shared.settings import BACKLOG_GUARD
 
 log = structlog.get_logger()
@@ -31,12 +32,19 @@ class Timers:
     """Fires what is due, a batch of people a step. Any number of these may run side by side."""
 
     def __init__(
-        self, pool: Pool, *, too_late_after: timedelta, backlog_guard: int = BACKLOG_GUARD, limit: int = 500
+        self,
+        pool: Pool,
+        *,
+        too_late_after: timedelta,
+        backlog_guard: int = BACKLOG_GUARD,
+        limit: int = 500,
+        channels: Collection[str] = get_args(Channel),
     ) -> None:
         self._pool = pool
         self._too_late_after = too_late_after
         self._backlog_guard = backlog_guard
         self._limit = limit
+        self._channels = channels  # that are served: a step that wants another goes by the person's own
         self._since = EVER
         self._late = EVER  # while the backlog is held: who has anything that was due before waits
 
@@ -112,7 +120,7 @@ class Timers:
             coalesce.fire(
                 due.person,
                 clock_of(due.person),
-                due.follow_ups,
+                [self._served(one) for one in due.follow_ups],
                 due.untold,
                 known[due.person.id],
                 now=now,
@@ -125,6 +133,9 @@ class Timers:
         self._since = max(self._since, min(one.due_at for due in claimed for one in due.follow_ups))
         _observe(claimed, fired, now)
         return fired
+
+    def _served(self, one: FollowUp) -> FollowUp:
+        return one if one.channel is None or one.channel in self._channels else one._replace(channel=None)
 
 
 async def _known(conn: Connection, claimed: Sequence[Due]) -> dict[UUID, Known]:

@@ -25,6 +25,12 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+def by_day(*, later: int = 0) -> str:
+    """Return a zone in which it is noon now, give or take half an hour, or so many hours later."""
+    ahead = (12 + later - round(now().hour + now().minute / 60)) % 24
+    return f"Etc/GMT{-ahead:+d}" if ahead <= 12 else f"Etc/GMT{24 - ahead:+d}"
+
+
 def logged(owner: Person, **given: Any) -> MeetingLogged:
     return meeting_logged(owner=owner, **{"logged_at": now(), "met_at": now()} | given)
 
@@ -240,7 +246,7 @@ def _clock(hours: int) -> time:
 async def test_each_channel_has_its_own_nudge_and_the_missed_are_named_once(
     scheduler_pool: Pool,
 ) -> None:
-    owner = person(phone="+15085550123", **ANY_TIME)
+    owner = person(phone="+15085550123", time_zone=by_day(), **ANY_TIME)
     await planned(scheduler_pool, logged(owner), logged(owner), logged(owner))
     ids = [row["id"] for row in await rows(scheduler_pool) if row["step"] == 1]
     await scheduler_pool.execute("UPDATE follow_ups SET channel = 'sms' WHERE id = $1", ids[0])
@@ -250,6 +256,25 @@ async def test_each_channel_has_its_own_nudge_and_the_missed_are_named_once(
     sent = {nudge.channel: nudge for nudge in await nudges(scheduler_pool)}
     assert (sent["email"].recipient.address, sent["sms"].recipient.address) == (owner.email, owner.phone)
     assert sum(len(nudge.missed) for nudge in sent.values()) == 1
+
+
+async def test_a_step_whose_channel_is_not_served_goes_by_the_persons_own(scheduler_pool: Pool) -> None:
+    await planned(scheduler_pool, logged(person(phone="+15085550123", **ANY_TIME)))
+    await scheduler_pool.execute("UPDATE follow_ups SET channel = 'sms'")
+    await make_due(scheduler_pool, now())
+    await Timers(scheduler_pool, too_late_after=DAY, channels=("email",)).step()
+    assert [nudge.channel for nudge in await nudges(scheduler_pool)] == ["email"]
+
+
+async def test_at_night_a_text_is_held_and_a_mail_is_not(scheduler_pool: Pool) -> None:
+    for channel in ("sms", "email"):
+        await planned(
+            scheduler_pool,
+            logged(person(phone="+15085550123", channel=channel, time_zone=by_day(later=12), **ANY_TIME)),
+        )
+    await make_due(scheduler_pool, now())
+    await fire(scheduler_pool)
+    assert [nudge.channel for nudge in await nudges(scheduler_pool)] == ["email"]
 
 
 async def test_a_step_goes_by_the_persons_channel_when_its_own_reaches_them_not(scheduler_pool: Pool) -> None:

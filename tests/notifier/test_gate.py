@@ -32,6 +32,7 @@ def ask(
     *,
     now: datetime = NOW,
     daily_cap: int = 10,
+    channel_cap: int | None = None,
     stops: tuple[Stop, ...] = (),
     acts: dict[UUID, Act] | None = None,
     suppressed: bool = False,
@@ -42,7 +43,7 @@ def ask(
     standing = Standing(
         stops=stops, acts=acts or {}, suppressed=suppressed, erased=erased, sent=sent, under_way=under_way
     )
-    return gate(one, standing, now=now, daily_cap=daily_cap)
+    return gate(one, standing, now=now, daily_cap=daily_cap, channel_cap=channel_cap)
 
 
 def test_what_nothing_speaks_against_goes_out_whole() -> None:
@@ -151,6 +152,15 @@ def test_the_daily_cap_holds_what_is_more_until_a_day_after_what_filled_it() -> 
     assert ask(one, daily_cap=4, sent=sent) == Go(one.follow_ups)
     assert ask(one, daily_cap=3, sent=sent) == Wait(NOW + 21 * HOUR)
     assert ask(nudge(too_late_after=NOW + HOUR), daily_cap=3, sent=sent) == Skip("daily-cap")
+
+
+def test_a_channel_may_have_a_cap_of_its_own() -> None:
+    one = nudge()
+    sent, texts = (NOW - HOUR, NOW - 2 * HOUR, NOW - 3 * HOUR), (NOW - HOUR, NOW - 3 * HOUR)
+    assert ask(one, channel_cap=3, sent=sent, sent_here=texts) == Go(one.follow_ups)
+    assert ask(one, channel_cap=2, sent=sent, sent_here=texts) == Wait(NOW + 21 * HOUR)
+    assert ask(one, channel_cap=3, sent=sent, sent_here=texts, under_way_here=1) == Wait(NOW + timedelta(minutes=1))
+    assert ask(one, daily_cap=3, channel_cap=9, sent=sent, sent_here=texts) == Wait(NOW + 21 * HOUR)
 
 
 def test_the_daily_cap_counts_what_is_under_way() -> None:

@@ -42,8 +42,8 @@ class Planned:
         """Let each hear what the other has told, until neither has more to tell."""
         while any(
             [
-                await _hand(self.intake.pool, self.scheduler, "scheduler", SCHEDULER_ROUTES),
-                await _hand(self.scheduler, self.intake.pool, "intake", INTAKE_ROUTES),
+                await hand(self.intake.pool, self.scheduler, "scheduler", SCHEDULER_ROUTES),
+                await hand(self.scheduler, self.intake.pool, "intake", INTAKE_ROUTES),
             ]
         ):
             pass
@@ -55,7 +55,8 @@ class Planned:
         return found
 
 
-async def _hand(told_by: Pool, to: Pool, service: str, known: Sequence[Route[Any]]) -> bool:
+async def hand(told_by: Pool, to: Pool, service: str, known: Sequence[Route[Any]]) -> bool:
+    """Let a service hear what another has told; say whether that was anything."""
     types = {route.event.type for route in known}
     rows = await told_by.fetch("DELETE FROM outbox RETURNING id, type, document")
     documents = [row["document"] for row in sorted(rows, key=lambda row: row["id"]) if row["type"] in types]

@@ -107,7 +107,7 @@ async def test_what_is_answered_to_the_addresses_of_a_mail_counts(
     def written(n: int, sender: str, to: str, text: str) -> str:
         return (
             f"From: {sender}\r\nTo: {to}\r\nMessage-ID: <{n}@school.example>\r\nSubject: Re: x\r\nMIME-Version: 1.0\r\n"
-            f'Content-Type: text/plain; charset="utf-8"\r\n\r\n{text}\r\n\r\nOn Tue, Nov 24, 2026 at 3:30 PM Afterhello '
+            f"Content-Type: text/plain; charset=utf-8\r\n\r\n{text}\r\n\r\nOn Tue, Nov 24, 2026 at 3:30 PM Afterhello "
             f"<hello@school.example> wrote:\r\n\r\n{quoted}\r\n"
         )
 

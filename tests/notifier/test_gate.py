@@ -39,9 +39,18 @@ def ask(
     erased: bool = False,
     sent: tuple[datetime, ...] = (),
     under_way: int = 0,
+    sent_here: tuple[datetime, ...] = (),
+    under_way_here: int = 0,
 ) -> Verdict:
     standing = Standing(
-        stops=stops, acts=acts or {}, suppressed=suppressed, erased=erased, sent=sent, under_way=under_way
+        stops=stops,
+        acts=acts or {},
+        suppressed=suppressed,
+        erased=erased,
+        sent=sent,
+        under_way=under_way,
+        sent_here=sent_here,
+        under_way_here=under_way_here,
     )
     return gate(one, standing, now=now, daily_cap=daily_cap, channel_cap=channel_cap)
 

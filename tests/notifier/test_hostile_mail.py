@@ -61,7 +61,9 @@ async def test_the_domain_of_an_address_is_ascii_on_the_wire_and_the_envelope_is
     assert other.sender != received.sender
 
 
-async def sent(smtp: Scripted, *, text: str = "Ada", address: str = "ada@school.example") -> Received:
+async def sent(
+    smtp: Scripted, *, text: str = "Ada", address: str = "ada@school.example", calendar: bool = False
+) -> Received:
     """Return the mail that the server got of a nudge in which all that people can type is this text."""
     follow_up = due_follow_up(
         contact=Contact(name=text, email=text, phone=text, links=(text,)),
@@ -70,7 +72,8 @@ async def sent(smtp: Scripted, *, text: str = "Ada", address: str = "ada@school.
         promise=text,
         topics=(text,),
         document=text,
-        playbook=text,
+        playbook="call" if calendar else text,
+        calendar=calendar,
     )
     data = nudge_due(recipient=recipient(name=text, address=address), follow_ups=(follow_up,)).data
     connections = Connections(server(smtp.url), hello="notifier.school.example", timeouts=LONG)
@@ -90,10 +93,10 @@ async def sent(smtp: Scripted, *, text: str = "Ada", address: str = "ada@school.
     return received
 
 
-@given(HOSTILE)
+@given(HOSTILE, st.booleans())
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-async def test_whatever_people_typed_is_inert_on_the_wire(smtp: Scripted, text: str) -> None:
-    received = await sent(smtp, text=text)
+async def test_whatever_people_typed_is_inert_on_the_wire(smtp: Scripted, text: str, calendar: bool) -> None:
+    received = await sent(smtp, text=text, calendar=calendar)
 
     assert [re.split("[ :]", command)[0] for command in smtp.commands] == ["EHLO", "MAIL", "RCPT", "DATA", "QUIT"]
     assert received.recipient == "ada@school.example"
@@ -107,7 +110,7 @@ async def test_whatever_people_typed_is_inert_on_the_wire(smtp: Scripted, text: 
     assert max(map(len, words), default=0) <= 75
     assert set(names.values()) == {1}
     assert names.keys() - PERHAPS == ONCE
-    assert max(map(len, body.split(b"\r\n"))) <= 78
+    assert max(len(line) for line in body.split(b"\r\n") if not line.startswith(b"Content-Type: multipart")) <= 78
 
     parsed = message_from_bytes(raw, policy=default)
     assert not parsed.defects
@@ -116,9 +119,8 @@ async def test_whatever_people_typed_is_inert_on_the_wire(smtp: Scripted, text: 
     assert str(parsed["Reply-To"].addresses[-1].addr_spec).startswith("reply+")
     for name in ("To", "Subject", "Reply-To"):
         assert not set(str(parsed[name])) & set("\0\r\n\v\f\t\x1b\x85\u2028\u2029\u202e\u2066\u200b\ufeff")
-    assert [part.get_content_type() for part in parsed.walk()] == [
-        "multipart/alternative",
-        "text/plain",
-        "text/html",
-    ]
+    kinds = ["multipart/alternative", "text/plain", "text/html"]
+    if calendar:
+        kinds = ["multipart/mixed", *kinds, "text/calendar"]
+    assert [part.get_content_type() for part in parsed.walk()] == kinds
     assert all(not part.defects for part in parsed.walk())

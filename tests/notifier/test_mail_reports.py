@@ -159,7 +159,11 @@ async def test_a_complaint_about_a_mail_of_long_ago_still_gives_up_the_address(
     assert await suppressed(notifier_pool) == [("ada@school.example", "complaint")]
 
 
-@pytest.mark.parametrize("given", [{"address": "bo@school.example"}, {"nudge": nudge_due().data.nudge}, {}], ids=str)
+@pytest.mark.parametrize(
+    "given",
+    [{"address": "bo@school.example"}, {"nudge": nudge_due().data.nudge}, {}],
+    ids=["address", "nudge", "nothing"],
+)
 async def test_a_report_about_nothing_of_ours_changes_nothing(
     notifier_pool: Pool, mailbox: Mailbox, given: dict[str, Any]
 ) -> None:

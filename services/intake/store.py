@@ -133,11 +133,10 @@ async def find_owner(conn: Connection, email: str | None, phone: str | None = No
         f"""
         SELECT {PERSON}, time_zone_from
           FROM people
-         WHERE lower(email) = lower($1) OR ($1::text IS NULL AND phone = $2)
+         WHERE {"lower(email) = lower($1)" if email else "phone = $1"}
          ORDER BY email NULLS FIRST FOR KEY SHARE
         """,  # noqa: S608 - names of columns, ours
-        email,
-        phone,
+        email or phone,
     )
     return _owner(rows[0]) if len(rows) == 1 or (rows and rows[0]["email"] is None) else None
 

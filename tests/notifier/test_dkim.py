@@ -18,8 +18,15 @@ from pydantic import SecretStr
 
 from services.notifier.channels import dkim_key
 from services.notifier.channels.dkim_key import SIGNED, DkimKey
+from services.notifier.channels.email import Email
+from services.notifier.channels.mail_bytes import sender
+from services.notifier.channels.smtp_connections import Connections, server
 from shared.settings import Settings, SettingsError
-from tests.notifier.test_mail_bytes import header_lines, raw
+from tests.factories import due_follow_up, nudge_due
+from tests.notifier.mail_channel import LONG
+from tests.notifier.sending import LINKS
+from tests.notifier.test_mail_bytes import NOW, TOKENS, header_lines, raw
+from tests.servers.smtp import Mailbox
 
 PRIVATE: Final = rsa.generate_private_key(65537, 2048)
 PEM: Final = PRIVATE.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
@@ -88,6 +95,22 @@ def test_what_mail_servers_do_on_the_way_breaks_nothing(signed: bytes) -> None:
     refolded = re.sub(rb"(?m)^List-Unsubscribe: (<[^>]*>), ", rb"List-Unsubscribe: \1,\r\n\t", signed)
     assert refolded != signed and verified(refolded)
     assert not verified(header + blank + body.replace(b"Hello", b"Hallo", 1))
+
+
+async def test_what_a_real_server_got_is_still_as_it_was_signed(mailbox: Mailbox) -> None:
+    follow_up = due_follow_up(notes=".\n..\n" + ". " * 200 + "\n\n\n  \nñ 李 =\t=20  ", promise="." * 80)
+    data = nudge_due(follow_ups=(follow_up,)).data
+    connections = Connections(server(mailbox.url), hello="notifier.school.example", timeouts=LONG)
+    mail_from = sender("Aftér Hello <hello@school.example>")
+    email = Email(connections, mail_from=mail_from, links=LINKS, tokens=TOKENS, dkim=key())
+
+    async def begin() -> bool:
+        return True
+
+    receipt = await email.send(data, f"<{data.nudge}@school.example>", now=NOW, begin=begin)
+    await email.close()
+    assert receipt.outcome == "sent"
+    assert verified(mailbox.received[0].raw)
 
 
 def test_without_a_key_nothing_is_signed() -> None:

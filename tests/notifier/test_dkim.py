@@ -25,7 +25,8 @@ from shared.settings import Settings, SettingsError
 from tests.factories import due_follow_up, nudge_due
 from tests.notifier.mail_channel import LONG
 from tests.notifier.sending import LINKS
-from tests.notifier.test_mail_bytes import NOW, TOKENS, header_lines, raw
+from tests.notifier.test_mail_bytes import TOKENS, header_lines, raw
+from tests.notifier.test_message import NOW
 from tests.servers.smtp import Mailbox
 
 PRIVATE: Final = rsa.generate_private_key(65537, 2048)

@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
 from uuid import UUID
 
 from services.scheduler import follow_up as kept
@@ -12,23 +11,10 @@ from services.scheduler.branch import StepBefore, is_taken
 from services.scheduler.clocks import clock_of
 from services.scheduler.follow_up import FollowUp
 from services.scheduler.limit import over
-from services.scheduler.prompt import CONFIRM, Prompt
+from services.scheduler.nudge import Owner, nudge_with
+from services.scheduler.prompt import CONFIRM
 from services.scheduler.wall_clock import Clock
-from services.scheduler.windows import closed
-from shared.events import (
-    Channel,
-    Contact,
-    DueFollowUp,
-    Meeting,
-    MissedFollowUp,
-    NudgeData,
-    Person,
-    Recipient,
-    Sender,
-    new_id,
-)
-
-MISSED_A_NUDGE: Final = 100  # the newest; nobody reads a longer list, and a message has bounds
+from shared.events import Channel, Meeting, NudgeData, Person
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,15 +25,7 @@ class Known:
     steps_before: Mapping[UUID, StepBefore] = field(default_factory=dict)  # of branches
     touched_at: Mapping[UUID, datetime] = field(default_factory=dict)  # connections, last
     sent_for: Mapping[str, datetime] = field(default_factory=dict)  # channels: the send time of the latest nudge
-    owners: Mapping[UUID, "Owner"] = field(default_factory=dict)  # of a contact's: on whose behalf, with their hours
-
-
-@dataclass(frozen=True, slots=True)
-class Owner:
-    """Somebody on whose behalf a contact is written to: on their days, and not in their quiet hours."""
-
-    person: Person
-    clock: Clock
+    owners: Mapping[UUID, Owner] = field(default_factory=dict)  # of a contact's: on whose behalf, with their hours
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +52,7 @@ def fire(
     """End all that is due for a person: at most one nudge a channel and send time, the newest of each connection in it.
 
     A branch that is not taken is superseded, one that cannot be decided yet waits for the next send time. Too late is
-    expired and named in the next nudge; older than another due one of its connection is superseded; what is left waits
+    expired and named in the next nudge; what another one of its connection makes needless is superseded; the rest waits
     for the end of quiet hours when it is those now, for the next send time when this one has had its nudge, or when it
     was found so late that it is a day that is not wanted, and for the next wanted day when the nudge is full.
 
@@ -89,7 +67,7 @@ def fire(
     changed |= _branched(due, known.steps_before, clocks, now)
     expired = [kept.ended(one, "expired") for one in _left(due, changed) if one.due_at + too_late_after < now]
     changed |= {one.id: one for one in expired}
-    older = _older(_left(due, changed))
+    older = _older(_left(due, changed), clocks, known.meetings)
     changed |= {one.id: kept.ended(one, "skipped", "superseded") for one in older}
     due = _heirs(due, [*expired, *older])
     for one in _left(due, changed):
@@ -115,7 +93,9 @@ def fire(
         changed |= {one.id: kept.rolled(one, clocks[one.id], now) for one in candidates if one.connection_id in full}
         carried = _left(candidates, changed)
         missed = to_tell if not nudges else []  # said once, whatever the channel
-        nudge = _nudge(person, clocks, channel, carried, missed, known, too_late_after=too_late_after)
+        nudge = nudge_with(
+            carried, missed, person, channel, clocks, known.meetings, known.owners, too_late_after=too_late_after
+        )
         changed |= {one.id: kept.nudged(one, nudge.nudge) for one in carried}
         nudges.append(nudge)
         if send_times := [one.due_at for one in carried if not one.is_elapsed]:
@@ -160,12 +140,31 @@ def _branched(
     return found
 
 
-def _older(due: Sequence[FollowUp]) -> list[FollowUp]:
-    """Return those that another of the same connection, due later, makes needless; equals go out side by side."""
-    newest: dict[UUID, datetime] = {}
-    for one in due:
-        newest[one.connection_id] = max(one.due_at, newest.get(one.connection_id, one.due_at))
-    return [one for one in due if one.due_at < newest[one.connection_id]]
+def _older(due: Sequence[FollowUp], clocks: Mapping[UUID, Clock], meetings: Mapping[UUID, Meeting]) -> list[FollowUp]:
+    """Return those that another of the same connection, due later, makes needless.
+
+    Steps that their plan has at the same send time go out side by side. But one that only waits until then, since a
+    nudge was full, a pause lasted or it was found too late, would have gone before: the newer step makes it needless.
+    """
+    turn = {one.id: (one.due_at, meetings[one.meeting_id].met_at, one.step, one.occurrence) for one in due}
+    newest: dict[UUID, FollowUp] = {}
+    for one in sorted(due, key=lambda one: turn[one.id]):
+        newest[one.connection_id] = one
+    return [
+        one
+        for one in due
+        for last in [newest[one.connection_id]]
+        if one.due_at < last.due_at
+        or (turn[one.id] < turn[last.id] and _gives_way(one, clocks[one.id], meetings[one.meeting_id]))
+    ]
+
+
+def _gives_way(one: FollowUp, clock: Clock, meeting: Meeting) -> bool:
+    """Whether it waits for another moment than its plan's; what the owner put off themselves waits for its own."""
+    if one.on_day is None or one.acted_at is not None:
+        return False
+    is_put = one.not_before is not None and one.not_before != meeting.met_at  # which "0 days" has
+    return is_put or (clock.paused_until is not None and one.on_day < clock.paused_until)
 
 
 def _heirs(due: Sequence[FollowUp], ended: Sequence[FollowUp]) -> list[FollowUp]:
@@ -180,78 +179,3 @@ def _heirs(due: Sequence[FollowUp], ended: Sequence[FollowUp]) -> list[FollowUp]
         one._replace(rolled=rolled[one.connection_id]) if rolled.get(one.connection_id, 0) > one.rolled else one
         for one in due
     ]
-
-
-def _nudge(
-    person: Person,
-    clocks: Mapping[UUID, Clock],
-    channel: Channel,
-    carried: Sequence[FollowUp],
-    missed: Sequence[FollowUp],
-    known: Known,
-    *,
-    too_late_after: timedelta,
-) -> NudgeData:
-    carried = sorted(carried, key=_in_order)
-    due_at = carried[0].due_at
-    until = carried[-1].due_at + too_late_after
-    meetings = known.meetings
-    return NudgeData(
-        nudge=new_id(),
-        to="contact" if known.owners else "owner",
-        recipient=Recipient(
-            id=person.id,
-            name=person.name,
-            address=kept.address(person, channel) or "",
-            locale=person.locale,
-            time_zone=person.time_zone,
-        ),
-        channel=channel,
-        due_at=due_at,
-        too_late_after=until,
-        quiet=closed([(one, clocks[one.id]) for one in carried], due_at, until),
-        follow_ups=tuple(_carried(one, meetings[one.meeting_id], known.owners.get(one.person_id)) for one in carried),
-        missed=tuple(
-            MissedFollowUp(
-                id=one.id,
-                playbook=one.playbook,
-                due_at=one.due_at,
-                connection=one.connection_id,
-                contact=_contact(meetings[one.meeting_id]),
-            )
-            for one in sorted(missed, key=_in_order)[-MISSED_A_NUDGE:]
-        ),
-    )
-
-
-def _in_order(one: FollowUp) -> tuple[datetime, int, int, UUID]:
-    return one.due_at, one.step, one.occurrence, one.id
-
-
-def _carried(one: FollowUp, meeting: Meeting, owner: Owner | None) -> DueFollowUp:
-    sender = owner and Sender(id=owner.person.id, name=owner.person.name, email=owner.person.email)
-    return DueFollowUp(
-        id=one.id,
-        playbook=one.playbook,
-        step=one.step,
-        occurrence=one.occurrence,
-        due_at=one.due_at,
-        meeting=meeting.id,
-        connection=meeting.connection,
-        logged_at=meeting.logged_at,
-        met_at=meeting.met_at,
-        goal_at=meeting.goal_at,
-        contact=_contact(meeting),
-        event=meeting.event,
-        notes=meeting.notes,
-        topics=meeting.topics,
-        promise=meeting.promise,
-        document=meeting.document,
-        form_url=meeting.form_url if isinstance(meeting, Prompt) else None,
-        owner=sender,
-        calendar=one.wants_entry,
-    )
-
-
-def _contact(meeting: Meeting) -> Contact | None:
-    return None if isinstance(meeting, Prompt) else meeting.contact

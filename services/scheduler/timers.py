@@ -10,9 +10,10 @@ import structlog
 
 from services.scheduler import coalesce, standing, store, store_contacts, store_due, store_held
 from services.scheduler.clocks import clock_of
-from services.scheduler.coalesce import Fired, Known, Owner
+from services.scheduler.coalesce import Fired, Known
 from services.scheduler.follow_up import FollowUp
 from services.scheduler.keeping import LONGEST_SLEEP, told
+from services.scheduler.nudge import Owner
 from services.scheduler.store_due import EVER, Due
 from services.scheduler.store_held import LATE
 from shared import db, metrics, outbox

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -17,6 +18,7 @@ from tests.scheduler.drive import ANY_TIME, assert_told, make_due, nudges, recei
 from tests.scheduler.drive import fire as fire_all
 
 ADA = person(quiet_from=time(0), quiet_to=time(0))
+DAY = timedelta(days=1)
 ANYBODY = person(**ANY_TIME)
 WEDNESDAY = at("2026-10-21 15:30", "America/New_York").astimezone(UTC)
 NOW = datetime.now(UTC)
@@ -141,6 +143,79 @@ def test_whatever_promises_are_made_every_day_nobody_waits_for_ever(arriving: li
         days += 1
         assert days <= 40
         day += timedelta(days=1)
+
+
+def test_of_the_steps_of_one_connection_that_rolled_together_the_newest_goes() -> None:
+    owner = ADA.model_copy(update={"daily_limit": 1})
+    erin, promised = meeting(promise=None), meeting(promise="x", logged_at=WEDNESDAY)
+    known = Known(meetings={what.id: what for what in (erin, promised)})
+    hello, other = due(erin), due(promised)
+    result = fire(owner, clock_of(owner), [hello, other], [], known, now=WEDNESDAY, too_late_after=DAY)
+    (rolled,) = [one for one in result.changed if one.state == "waiting"]
+    thursday = WEDNESDAY + DAY
+    later = due(erin, thursday, step=2)
+    result = fire(owner, clock_of(owner), [rolled, later], [], known, now=thursday, too_late_after=DAY)
+    assert {one.id: one.reason or one.state for one in result.changed} == {hello.id: "superseded", later.id: "nudged"}
+
+
+@given(
+    steps=st.lists(
+        st.lists(st.integers(0, 9), min_size=1, max_size=5, unique=True).map(sorted), min_size=1, max_size=9
+    ),
+    limit=st.integers(1, 2),
+)
+def test_however_small_the_limit_each_connection_gets_its_newest_step_and_no_older_beside_it(
+    steps: list[list[int]], limit: int
+) -> None:
+    owner = ANYBODY.model_copy(update={"daily_limit": limit})
+    clock = clock_of(owner)
+    met = [meeting(promise="x" if n % 2 else None, logged_at=WEDNESDAY - n * DAY) for n in range(len(steps))]
+    known = Known(meetings={what.id: what for what in met})
+    waiting = {
+        one.id: one
+        for what, days in zip(met, steps, strict=True)
+        for number, day in enumerate(days, 1)
+        for one in [due(what, WEDNESDAY + day * DAY, step=number)]
+    }
+    newest = {one.connection_id: one.id for one in sorted(waiting.values(), key=lambda one: one.step)}
+    ended: dict[UUID, str] = {}
+    now, days_left = WEDNESDAY, 40
+    while waiting:
+        today = [one for one in waiting.values() if one.due_at <= now]
+        result = fire(owner, clock, today, [], known, now=now, too_late_after=DAY)
+        for nudge in result.nudges:
+            carried = [one.connection for one in nudge.follow_ups]
+            assert len(set(carried)) <= limit
+            assert len(set(carried)) == len(carried)
+        for one in result.changed:
+            waiting[one.id] = one
+            if one.state != "waiting":
+                ended[one.id] = one.reason or one.state
+                del waiting[one.id]
+        now, days_left = now + DAY, days_left - 1
+        assert days_left > 0, "somebody waits for ever"
+    assert set(ended.values()) <= {"nudged", "superseded"}
+    assert {ended[id] for id in newest.values()} == {"nudged"}
+
+
+def test_too_late_is_counted_from_the_send_time_that_it_rolled_to() -> None:
+    owner = ADA.model_copy(update={"daily_limit": 1})
+    clock = clock_of(owner)
+    met = [meeting(promise=None, met_at=WEDNESDAY - n * DAY) for n in range(12)]
+    known = Known(meetings={what.id: what for what in met})
+    waiting = {one.id: one for one in map(due, met)}
+    rounds = 0
+    while waiting:
+        send_time = min(one.due_at for one in waiting.values())
+        now = send_time + timedelta(hours=7)  # found so late every time
+        today = [one for one in waiting.values() if one.due_at <= now]
+        result = fire(owner, clock, today, [], known, now=now, too_late_after=timedelta(hours=8))
+        (nudge,) = result.nudges
+        assert (nudge.due_at, nudge.too_late_after) == (send_time, send_time + timedelta(hours=8))
+        assert {one.state for one in result.changed} <= {"nudged", "waiting"}
+        waiting = {one.id: one for one in result.changed if one.state == "waiting"}
+        rounds += 1
+    assert rounds == 12
 
 
 async def test_there_is_no_second_nudge_for_a_send_time(scheduler_pool: Pool) -> None:

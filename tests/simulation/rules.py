@@ -42,7 +42,7 @@ class Violation:
 def broken(record: Record) -> list[Violation]:
     """Return every rule that this record breaks."""
     check = _Check(record)
-    found = [*check.lives(), *check.nudges(), *check.catch_up()]
+    found = [*check.lives(), *check.nudges(), *check.side_by_side(), *check.catch_up()]
     return [Violation(rule, record.number, what) for rule, what in found]
 
 
@@ -111,6 +111,17 @@ class _Check:
                     yield "not too late", f"{one.id} was nudged {at - one.due_at} late"
                 if self.is_stopped(one, logged_at[one.meeting], at):
                     yield "none after stop", f"{one.id} was nudged at {at}"
+
+    def side_by_side(self) -> Found:
+        """No two steps of a connection in a nudge of which the older only rolled until the newer was due."""
+        for at, nudge in self.record.nudges:
+            if len({one.connection for one in nudge.follow_ups}) == len(nudge.follow_ups):
+                continue
+            last = {one.connection: one for one in sorted(nudge.follow_ups, key=lambda one: (one.met_at, one.step))}
+            for one in nudge.follow_ups:
+                before = [change.after for change in self.lives_of[one.id] if change.at < at]
+                if one is not last[one.connection] and before[-1].rolled and one.id not in self.record.put_off:
+                    yield "newest of each connection", f"{one.id} of {one.connection} had rolled {before[-1].rolled}x"
 
     def was_put_off_by_hours(self, id: UUID, at: datetime) -> bool:
         """Whether its owner wanted it in some hours, whatever day that is."""

@@ -22,11 +22,10 @@ from services.notifier.channels.email import Email
 from services.notifier.channels.mail_bytes import sender
 from services.notifier.channels.smtp_connections import Connections, server
 from shared.settings import Settings, SettingsError
-from tests.factories import due_follow_up, nudge_due
+from tests.factories import at, due_follow_up, nudge_due
 from tests.notifier.mail_channel import LONG
 from tests.notifier.sending import LINKS
 from tests.notifier.test_mail_bytes import TOKENS, header_lines, raw
-from tests.notifier.test_message import NOW
 from tests.servers.smtp import Mailbox
 
 PRIVATE: Final = rsa.generate_private_key(65537, 2048)
@@ -108,7 +107,7 @@ async def test_what_a_real_server_got_is_still_as_it_was_signed(mailbox: Mailbox
     async def begin() -> bool:
         return True
 
-    receipt = await email.send(data, f"<{data.nudge}@school.example>", now=NOW, begin=begin)
+    receipt = await email.send(data, f"<{data.nudge}@school.example>", now=at("2026-11-11 15:30"), begin=begin)
     await email.close()
     assert receipt.outcome == "sent"
     assert verified(mailbox.received[0].raw)

@@ -168,9 +168,11 @@ class Installation:
 
 
 @asynccontextmanager
-async def in_one_process(database_url: str, folder: Path, keys: Sequence[SecretStr]) -> AsyncIterator[Installation]:
+async def in_one_process(
+    database_url: str, folder: Path, keys: Sequence[SecretStr], **given: Any
+) -> AsyncIterator[Installation]:
     """As `afterhello run` has it: all three with a LocalBus, in this process."""
-    surroundings = _surroundings(database_url, folder, keys, amqp_url=None)
+    surroundings = _surroundings(database_url, folder, keys, amqp_url=None, **given)
     async with surroundings as (installation, _), everything(installation.config):
         yield installation
 
@@ -204,7 +206,7 @@ async def start(installation: Installation) -> None:
 
 @asynccontextmanager
 async def _surroundings(
-    database_url: str, folder: Path, keys: Sequence[SecretStr], *, amqp_url: str | None
+    database_url: str, folder: Path, keys: Sequence[SecretStr], *, amqp_url: str | None, **more: Any
 ) -> AsyncIterator[tuple[Installation, dict[str, str]]]:
     plans = folder / "plans"
     plans.mkdir()
@@ -229,7 +231,7 @@ async def _surroundings(
         if amqp_url is not None:
             given["AMQP_URL"] = amqp_url
         values: dict[str, Any] = {"amqp_url": None} | {name.lower(): value for name, value in given.items()}
-        config = settings.read(**values)
+        config = settings.read(**values | more)
         yield Installation(config=config, mailbox=mailbox, client=client), given
 
 

@@ -90,6 +90,8 @@ class Settings(BaseSettings):
     plans_dir: Path | None = None  # the operator's own plans, beside the shipped ones
     time_zone: Zone = "UTC"  # of people and sources that name none
     phone_region: Country | None = None  # the country, such as US, whose national telephone numbers are let in
+    student_data: Literal["off", "refuse", "mask"] = "off"  # what to do with words that look like data about a student
+    student_patterns: str = ""  # what they look like, beside the shipped ones: `name = regular expression`, a line each
 
     # Limits and pauses.
     rate_limit: int = Field(60, ge=1, le=100_000)  # submissions a second and source; the burst is twice that

@@ -10,6 +10,7 @@ import asyncpg
 from services.intake import amendment, meetings, store, store_connections
 from services.intake.amendment import Amendment
 from services.intake.body import Invalid, Met
+from services.intake.guard import NOTHING, Guard
 from services.intake.meeting import contact_of
 from services.intake.store_connections import Whose
 from shared import db, outbox, stops
@@ -36,6 +37,7 @@ async def amend(
     plans: Collection[str],
     phone_region: str | None,
     traceparent: str | None,
+    guard: Guard = NOTHING,
 ) -> Amended | None:
     """Change a meeting as the document says; None when there is none, or none of this owner.
 
@@ -59,6 +61,7 @@ async def amend(
         plans=plans,
         phone_region=phone_region,
         now=now,
+        guard=guard,
     )
     given = asked.given | _state(before.meeting, asked)
     if asked.contact:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 from services.intake import fields, happened, meeting
 from services.intake.body import Body, FieldError, Invalid, Met, Where, checked
 from services.intake.fields import When
+from services.intake.guard import NOTHING, Guard
 from services.intake.meeting import AHEAD, About, Submitted
 from shared.events import Contact, Meeting, MeetingState
 
@@ -45,6 +46,7 @@ def read(
     plans: Collection[str],
     phone_region: str | None,
     now: datetime,
+    guard: Guard = NOTHING,
 ) -> Amendment:
     """Return what is asked for; `event` is the meeting's as sent. Raises `Invalid` naming every field that is wrong."""
     errors = [FieldError(field=name, problem=problem) for name, problem in ELSEWHERE.items() if name in document]
@@ -54,7 +56,8 @@ def read(
     if isinstance(document.get("event"), Mapping):
         asked["event"] = _merged(event, document["event"])
     try:
-        amended = checked(Amended, asked, phone_region=phone_region)
+        amended, refused = guard.passed(checked(Amended, asked, phone_region=phone_region))
+        errors += refused
     except Invalid as invalid:
         raise Invalid([*errors, *invalid.errors]) from None
     errors += [

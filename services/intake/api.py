@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 from aiohttp import web
 
-from services.intake import forecast, idempotency, logbook, meeting, requests, store, store_around, timeline
+from services.intake import forecast, guard, idempotency, logbook, meeting, requests, store, store_around, timeline
 from services.intake.body import Invalid
 from services.intake.idempotency import Answered
 from services.intake.logbook import Logged
@@ -49,7 +49,8 @@ class Api:
         key = idempotency.key(request)
         raw = await read_body(request, types=JSON)
         submission = new_id()
-        received = Received(token=token.id, key=str(submission), headers={}, body=raw, at=now)
+        kept = raw if self._defaults.guard.may_keep(raw) else b""
+        received = Received(token=token.id, key=str(submission), headers={}, body=kept, at=now)
         try:
             document = read_json(raw)
             answered = await self._log(request, received, document, token, key)
@@ -58,7 +59,7 @@ class Api:
             raise
         except Invalid as invalid:
             unfitting = unfit(invalid.errors)
-            await self._keep_rejected(received, unfitting)
+            await self._keep_rejected(received.bare() if guard.is_refusal(invalid.errors) else received, unfitting)
             raise unfitting from None
         return web.Response(status=answered.status, text=answered.answer, content_type="application/json")
 

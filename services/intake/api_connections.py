@@ -10,6 +10,7 @@ from aiohttp import web
 
 from services.intake import happened, idempotency, requests, store_connections
 from services.intake.body import Invalid, Touched, checked
+from services.intake.guard import NOTHING, Guard
 from services.intake.idempotency import Answered
 from services.intake.requests import entity_id, json_response
 from services.intake.taking import unfit
@@ -26,9 +27,9 @@ AT_MOST: Final = 200
 Q_LENGTH: Final = 200
 
 
-def routes(pool: Pool) -> list[web.RouteDef]:
+def routes(pool: Pool, guard: Guard = NOTHING) -> list[web.RouteDef]:
     """Return the routes of connections."""
-    connections = Connections(pool)
+    connections = Connections(pool, guard)
     return [
         web.get("/api/v1/connections", connections.list_),
         web.post("/api/v1/connections/{id}/touches", connections.touch),
@@ -38,8 +39,9 @@ def routes(pool: Pool) -> list[web.RouteDef]:
 class Connections:
     """Answers about connections."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, guard: Guard) -> None:
         self._pool = pool
+        self._guard = guard
 
     async def list_(self, request: web.Request) -> web.Response:
         """Answer with a page of connections, the newest first, and the cursor of the next one."""
@@ -61,7 +63,7 @@ class Connections:
         request_is = idempotency.fingerprint(request, document)
 
         async def work(conn: Connection) -> Answered:
-            answer = await _touch(conn, connection, document, owner=token.owner, traceparent=traceparent)
+            answer = await _touch(conn, connection, document, self._guard, owner=token.owner, traceparent=traceparent)
             return Answered(request=request_is, status=201, answer=requests.to_json(answer).decode())
 
         try:
@@ -73,12 +75,20 @@ class Connections:
 
 
 async def _touch(
-    conn: Connection, connection: UUID, document: dict[str, Any], *, owner: str | None, traceparent: str
+    conn: Connection,
+    connection: UUID,
+    document: dict[str, Any],
+    guard: Guard,
+    *,
+    owner: str | None,
+    traceparent: str,
 ) -> dict[str, object]:
     whose = await store_connections.lock(conn, connection, owner=owner)
     if whose is None:
         raise Problem(404, "There is no such connection")
-    touched = checked(Touched, document)
+    touched, refused = guard.passed(checked(Touched, document))
+    if refused:
+        raise Invalid(refused)
     now = await db.now(conn)
     at = happened.at("at", touched.at, whose.zone, now=now) if touched.at else now
     id, note = new_id(), touched.note or None

@@ -63,6 +63,7 @@ class Meetings:
                 plans=self._planner.names,
                 phone_region=self._defaults.phone_region,
                 traceparent=traceparent,
+                guard=self._defaults.guard,
             )
             if amended is None:
                 raise _no_such_meeting()

@@ -18,6 +18,7 @@ from services.intake import (
     api_people,
     confirming,
     erasing,
+    guarding,
     idempotency,
     letterbox,
     proofs,
@@ -164,6 +165,7 @@ def add_routes(
         time_zone=config.time_zone,
         phone_region=config.phone_region,
         erased=erased,
+        guard=guarding.of_settings(config),
     )
     taker = Taker(
         pool=pool,
@@ -178,7 +180,7 @@ def add_routes(
     app.add_routes(letterbox.routes(taker, rates, config))
     app.add_routes(api.routes(pool, planner, rates, defaults))
     app.add_routes(api_meetings.routes(pool, planner, defaults))
-    app.add_routes(api_connections.routes(pool))
+    app.add_routes(api_connections.routes(pool, defaults.guard))
     app.add_routes(api_people.routes(pool, defaults))
     app.add_routes(act_api.routes(pool))
     app.add_routes(api_description.routes())

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from services.intake import several
+from services.intake import guard, several
 from services.intake.answers import Submission
 from services.intake.body import FieldError
 from services.intake.mapping import LeftOut, Mapped
@@ -22,6 +22,8 @@ def wrong_guesses(mapped: Mapped, errors: Sequence[FieldError]) -> LeftOut:
         if line.how != "guessed" or line.question == line.field or several.single(line.field) in REQUIRED:
             continue
         for error in errors:
+            if guard.is_refusal([error]):
+                continue  # what is not to be kept is refused, also where it was only guessed what it is
             if _is_in(line.field, several.renamed(error["field"], mapped.numbers)):
                 found.setdefault(line.field, error["problem"])
     return found

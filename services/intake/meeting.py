@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from services.intake import fields, reaching
 from services.intake.body import CONTACTS, Body, FieldError, Invalid, Met, Owner, Where, check
 from services.intake.consent import Origin
+from services.intake.guard import NOTHING, Guard
 from services.intake.reaching import Served
 from shared.events import Contact, FollowUp, Gathering, Meeting, Person
 from shared.signing import Fingerprints
@@ -55,6 +56,7 @@ class Defaults:
     owner: str | None = None
     plan: str | None = None
     origin: Origin = field(default_factory=Origin)
+    guard: Guard = NOTHING
     erased: Fingerprints | None = None  # who comes back after they were erased is recognised by these
 
     def of_source(
@@ -94,13 +96,13 @@ def read(
     document: Mapping[str, Any], *, plans: Collection[str], defaults: Defaults, about: About = "meeting"
 ) -> Submitted:
     """Return what was submitted; raises `Invalid` naming every field that is missing or wrong."""
-    body = check(document, phone_region=defaults.phone_region)
+    body, refused = defaults.guard.passed(check(document, phone_region=defaults.phone_region))
     owner = body.owner if body.owner.email else body.owner.model_copy(update={"email": defaults.owner})
     contacts: dict[str, Met] = {}
     for met in ((body.contact,) if body.contact else ()) + (body.contacts or ()):
         contacts.setdefault(met.key, met)  # the same contact twice is one
     plan = body.plan or defaults.plan or (body.event and body.event.kind in plans and body.event.kind) or "default"
-    errors: list[FieldError] = []
+    errors = [*refused]
     errors += reaching.problems(owner, defaults.served)
     if not contacts and about != "gathering":
         errors.append({"field": "contact.name", "problem": "is required"})

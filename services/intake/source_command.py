@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from services.intake import erasing, fields, readers, sources, store_erasing, typed
+from services.intake import erasing, fields, guarding, readers, sources, store_erasing, typed
 from services.intake.meeting import Defaults
 from services.intake.providers import eventbrite
 from services.intake.reaching import served
@@ -70,6 +70,7 @@ async def taker(
         time_zone=config.time_zone,
         phone_region=config.phone_region,
         erased=erased,
+        guard=guarding.of_settings(config),
     )
     async with command.pool("intake", config) as pool:
         async with pool.acquire() as conn:

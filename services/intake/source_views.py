@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from services.intake import activity, readers, rehearsal, typed
+from services.intake import activity, guarding, readers, rehearsal, typed
 from services.intake.activity import Activity
 from services.intake.answers import Delivery, Unreadable
 from services.intake.meeting import Defaults
@@ -138,6 +138,7 @@ def test(
         served=served(config),
         time_zone=config.time_zone,
         phone_region=config.phone_region,
+        guard=guarding.of_settings(config),
     )
     try:
         rehearsed = rehearsal.rehearse(

@@ -61,7 +61,7 @@ async def forget_submissions(conn: Connection, *, keep: timedelta, limit: int) -
         """
         SELECT id, state
           FROM submissions
-         WHERE body <> '' AND received_at < clock_timestamp() - $1::interval
+         WHERE (body <> '' OR state = 'rejected') AND received_at < clock_timestamp() - $1::interval
          ORDER BY received_at
          LIMIT $2
            FOR UPDATE SKIP LOCKED

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from services.intake import agenda, forgiving, logbook, mapping, meeting, prompting, readers, store
+from services.intake import agenda, forgiving, guard, logbook, mapping, meeting, prompting, readers, store
 from services.intake.agenda import Told
 from services.intake.answers import Booking, Gathered, Submission
 from services.intake.body import CONTACTS, FieldError, Invalid
@@ -40,7 +40,7 @@ class Taker:
         self, received: Received, delivery: Submission | Booking | Gathered, source: Source, traceparent: str | None
     ) -> tuple[Accepted, bool]:
         """Return what it became, and whether that is so only since now; raises the `Problem` it is kept with."""
-        received = received.named(delivery.key)
+        received = self._keepable(received).named(delivery.key)
         async with self.pool.acquire() as conn:
             if before := await store.recognise(conn, received):
                 return before, False
@@ -54,16 +54,21 @@ class Taker:
                 case Gathered():
                     accepted = await self._ask(received, delivery, source, defaults, traceparent)
         except Invalid as invalid:
-            return await self.reject(received, unfit(invalid.errors))
+            refused = received.bare() if guard.is_refusal(invalid.errors) else received
+            return await self.reject(refused, unfit(invalid.errors))
         return (accepted, True) if accepted else await self._before(received)
 
     async def reject(self, received: Received, problem: Problem) -> tuple[Accepted, bool]:
         """Keep it with its reason and raise the problem; unless the same was accepted in this very moment."""
         reason = {"status": problem.status, "title": problem.title, "errors": list(problem.errors)}
         async with self.pool.acquire() as conn:
-            if await store.reject(conn, received, reason):
+            if await store.reject(conn, self._keepable(received), reason):
                 raise problem
         return await self._before(received)
+
+    def _keepable(self, received: Received) -> Received:
+        """What of it may be kept: nothing, if what the guard looks for stands anywhere in it."""
+        return received if self.defaults.guard.may_keep(received.body) else received.bare()
 
     async def _before(self, received: Received) -> tuple[Accepted, bool]:
         async with self.pool.acquire() as conn:

@@ -80,7 +80,7 @@ async def test_a_wrong_plan_stops_the_start_in_one_line(database_url: str, tmp_p
     (tmp_path / "mine.toml").write_text('[[steps]]\nafter = "soon"\nplaybook = "ask"\n')
     with pytest.raises(SettingsError) as found:
         await app.run(config(database_url, plans_dir=tmp_path), LocalBus(), asyncio.Event())
-    assert str(found.value).startswith(f"{tmp_path / 'mine.toml'}: step 1 (line 1): `after`: 'soon' is no offset")
+    assert str(found.value).startswith(f"{tmp_path / 'mine.toml'}: step 1 (line 2): `after`: 'soon' is no offset")
     assert "\n" not in str(found.value)
 
 

@@ -406,3 +406,20 @@ async def test_nothing_that_is_logged_names_the_number_the_token_or_the_text(
     await notifier.close()
     for canary in ("5085550", "a token", "a%20token", "Erin", "AC0123"):
         assert canary not in str(logs)
+
+
+async def test_a_text_far_down_the_list_is_found_and_no_other_server_is_asked(
+    notifier_pool: Pool, twilio: TwilioServer
+) -> None:
+    due = await queued(notifier_pool)
+    twilio.answer("send", LOST_AFTER_ACCEPT)
+    notifier = texter(notifier_pool, twilio.url)
+    await notifier.work()
+    [ours] = twilio.messages
+    twilio.messages += [ours | {"sid": f"SM{n}", "body": "of somebody else's program"} for n in range(45)]
+    notifier.clock.ahead = 2 * MINUTE
+    await notifier.work()
+    await notifier.close()
+    assert await attempts(notifier_pool, due.data) == ["unknown", "found"]
+    assert twilio.requests == ["send", "list", "list", "list"]
+    assert await notifier_pool.fetchval("SELECT provider_id FROM deliveries") == ours["sid"]

@@ -120,7 +120,8 @@ class Twilio:
                 if is_it and _is_ours(one) and OVER.get(str(one.get("status"))) != "failed":
                     return Receipt(outcome="found", provider_id=_text(one, "sid"), ask_after=ASK_AFTER)
             next_page = _text(document, "next_page_uri")
-            if not next_page or len(recent) < len(listed):  # the newest come first
+            is_path = next_page is not None and re.match(r"/[^/]", next_page)  # of this very server: we log in there
+            if next_page is None or not is_path or len(recent) < len(listed):  # the newest come first
                 break
             url = URL(self._account.api).join(URL(next_page, encoded=True))
         return None

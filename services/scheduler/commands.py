@@ -81,7 +81,8 @@ def preview(
 ) -> None:
     """Show when a plan would write, without writing: local time, zone and instant of each step.
 
-    It needs no database, takes any date from 1900 to 2200, and skips nothing because it is past.
+    It needs no database, takes any date from 1900 to 2200, and skips nothing because it is past. Of imported calendars
+    it knows nothing: give their --breaks.
     """
     chosen = _chosen(name, file)
     in_zone = _read("--zone", wishes.zone, zone)

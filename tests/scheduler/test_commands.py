@@ -1,14 +1,20 @@
 """`afterhello plan`: dates as JSON, mistakes in one line, never a traceback."""
 
 import json
+from contextlib import redirect_stderr, redirect_stdout
+from datetime import datetime
+from io import StringIO
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.cli import main
+from services.scheduler.school_days import WEEKDAYS
+from services.scheduler.zones import ZONES
 
 Capture = pytest.CaptureFixture[str]
 
@@ -221,18 +227,91 @@ def test_list_shows_the_operators_plans_beside_the_shipped(
     assert rows["demo"]["file"] == "shipped"
 
 
-TEXTS = st.text(max_size=20) | st.sampled_from(["2026-10-21", "UTC", "mon", "21:00-07:00", "US-MA", "12:00", "US"])
+HOSTILE = """
+ |-|--|%s|{}|\\ud800|UTC |utc|Etc/GMT+14|America/|posixrules|EST5EDT4|24:00|00:00|00:00-00:00|23:59-00:00
+21:00–07:00|7:00-8:00|MON|mon,,tue|mon,mon|US-|-US|US-MA-X|us|İ|ß|2026-01-01..|..2026-01-01|2026-01-01..2026-01-01|1900-01-01..2200-12-31
+0001-01-01..9999-12-31|2026-01-01...2026-01-02|2026-01-01..2026-01-02,|1900-01-01T00:00:00+23:59|2200-12-31T23:59:59-23:59
+2200-12-31T23:59|0001-01-01|9999-12-31T23:59:59Z|-1|1e9|NaN|２０２６-01-01|2026-02-29|2026-10-21T14:10:00.1234567|20261021
+2026-294|2026-W43-3|now|2026-10-21t14:10z|1900-01-01..1999-12-31,2000-01-01..2200-01-01
+'; DROP TABLE|../..|\u202e|a\x0bb
+"""
+TEXTS = st.text(max_size=20) | st.sampled_from(
+    [
+        "2026-10-21",
+        "UTC",
+        "mon",
+        "21:00-07:00",
+        "US-MA",
+        "12:00",
+        "US",
+        *HOSTILE.replace("\n", "|").split("|"),
+        "x" * 5000,
+        "\n",
+        "\0",
+    ]
+)
 
 
 @settings(deadline=None, max_examples=150)
 @given(
     options=st.dictionaries(
         st.sampled_from(
-            ["--met-at", "--goal-at", "--zone", "--send-at", "--days", "--quiet", "--holidays", "--breaks"]
+            [
+                "--met-at",
+                "--goal-at",
+                "--zone",
+                "--send-at",
+                "--days",
+                "--quiet",
+                "--holidays",
+                "--breaks",
+                "--plan",
+                "--file",
+            ]
         ),
         TEXTS,
     )
 )
-def test_whatever_is_typed_is_answered_or_refused(options: dict[str, str]) -> None:
-    arguments = [f"{name}={text}" for name, text in options.items()]
-    assert main(["plan", "preview", "--plan", "conference", "--json", *arguments]) in {0, 2}
+def test_whatever_is_typed_is_answered_or_refused_in_one_line(options: dict[str, str]) -> None:
+    arguments = [f"{name}={text}" for name, text in ({"--plan": "conference"} | options).items()]
+    out, err = StringIO(), StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        status = main(["plan", "preview", "--json", *arguments])
+    assert status in {0, 2}
+    if status == 2:
+        assert (out.getvalue(), err.getvalue().count("\n")) == ("", 1)
+    else:
+        assert isinstance(json.loads(out.getvalue()), list)
+
+
+CLOCK_TIMES = st.times().map(lambda at: at.strftime("%H:%M"))
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    plan=st.sampled_from(["chat", "conference", "goal", "visit"]),
+    met_at=st.datetimes(datetime.fromisoformat("1900-01-02"), datetime.fromisoformat("2200-12-30")),
+    zone=st.sampled_from(sorted(ZONES)),
+    send_at=CLOCK_TIMES,
+    quiet=st.tuples(CLOCK_TIMES, CLOCK_TIMES),
+    days=st.sets(st.sampled_from(WEEKDAYS), min_size=1),
+)
+def test_for_any_zone_and_date_what_is_answered_is_what_the_wall_clock_shows_on_a_wanted_day(
+    plan: str, met_at: datetime, zone: str, send_at: str, quiet: tuple[str, str], days: set[str]
+) -> None:
+    options = ["--met-at", f"{met_at:%Y-%m-%dT%H:%M}", "--goal-at", f"{met_at:%Y-%m-%d}", "--zone", zone]
+    options += ["--send-at", send_at, "--quiet", "-".join(quiet), "--days", ",".join(days)]
+    out = StringIO()
+    with redirect_stdout(out):
+        assert main(["plan", "preview", "--plan", plan, "--json", *options]) == 0
+    rows = json.loads(out.getvalue())
+    assert rows
+    for row in rows:
+        local = datetime.fromisoformat(row["local"])
+        shown = datetime.fromisoformat(row["due_at"].replace("Z", "+00:00")).astimezone(ZoneInfo(zone))
+        assert (shown.replace(tzinfo=None, fold=0), row["zone"]) == (local, zone)
+        assert WEEKDAYS[local.weekday()] in days
+        at = f"{local:%H:%M}"
+        is_quiet = quiet[0] <= at < quiet[1] if quiet[0] <= quiet[1] else at >= quiet[0] or at < quiet[1]
+        assert not is_quiet
+    assert [row["due_at"] for row in rows] == sorted(row["due_at"] for row in rows)

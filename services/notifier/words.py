@@ -33,7 +33,7 @@ def language(locale: str) -> Language:
 class Words:
     """What is said of one playbook, and around it, in one language."""
 
-    def __init__(self, language: Language, phrases: Mapping[str, Template]) -> None:
+    def __init__(self, language: Language, phrases: Mapping[str, Template | str]) -> None:
         self.language = language
         self._phrases = phrases
 
@@ -43,7 +43,10 @@ class Words:
 
     def say(self, phrase: str, /, **facts: object) -> str:
         """Return the phrase with these facts in it."""
-        return re.sub(r"\n{3,}", "\n\n", self._phrases[phrase].render(facts)).strip("\n")
+        template = self._phrases[phrase]
+        if isinstance(template, str):
+            return template
+        return re.sub(r"\n{3,}", "\n\n", template.render(facts)).strip("\n")
 
 
 @cache
@@ -69,10 +72,11 @@ def offers(playbook: str) -> Mapping[str, object]:
 
 
 @cache
-def _read(folder: str, language: Language) -> Mapping[str, Template]:
+def _read(folder: str, language: Language) -> Mapping[str, Template | str]:
     file = TEMPLATES / folder / f"{language}.toml"
     phrases = _flat(tomllib.loads(file.read_text(encoding="utf-8")))
-    return {key: PHRASES.from_string(phrase) for key, phrase in phrases}
+    # Most are the same whatever the facts, and rendering is what a message costs.
+    return {key: PHRASES.from_string(phrase) if "{" in phrase else phrase for key, phrase in phrases}
 
 
 def _flat(table: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:

@@ -3,9 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from shared.events import Channel, Contact, Person
+
+ASKED_AS: Final[dict[Channel, str]] = {"email": "owner.email", "sms": "owner.phone", "apprise": "owner.channel"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +45,7 @@ class Consent:
 
 
 def of_owner(person: Person, origin: Origin, *, at: datetime) -> list[Consent]:
-    """Return what came in of an owner's own addresses with a submission of theirs."""
+    """Return what came in of an owner's own addresses, which are all that this person is given with."""
     confirmed_at = at if origin.is_themselves(person.email) else None
     return [
         Consent(
@@ -51,10 +54,10 @@ def of_owner(person: Person, origin: Origin, *, at: datetime) -> list[Consent]:
             address=address,
             at=at,
             source=origin.name,
-            wording=origin.note or origin.questions.get(f"owner.{'email' if channel == 'email' else 'phone'}"),
+            wording=origin.note or origin.questions.get(ASKED_AS[channel]),
             confirmed_at=confirmed_at,
         )
-        for channel, address in _addresses(person.email, person.phone)
+        for channel, address in addresses(person.email, person.phone, person.apprise_url)
     ]
 
 
@@ -64,7 +67,7 @@ def of_contact(contact: Contact, origin: Origin, *, person: UUID, connection: UU
         return []
     asked = [origin.questions[name] for name in sorted(origin.questions) if name.endswith(".consent")]
     wording = asked[0] if asked else origin.note
-    known: list[tuple[Channel, str | None]] = [*_addresses(contact.email, contact.phone)] or [("email", None)]
+    known: list[tuple[Channel, str | None]] = [*addresses(contact.email, contact.phone)] or [("email", None)]
     return [
         Consent(
             person=person,
@@ -79,10 +82,7 @@ def of_contact(contact: Contact, origin: Origin, *, person: UUID, connection: UU
     ]
 
 
-def _addresses(email: str | None, phone: str | None) -> list[tuple[Channel, str]]:
-    found: list[tuple[Channel, str]] = []
-    if email:
-        found.append(("email", email))
-    if phone:
-        found.append(("sms", phone))
-    return found
+def addresses(email: str | None, phone: str | None, apprise_url: str | None = None) -> list[tuple[Channel, str]]:
+    """Return those of these that are known, with the channels that write to them."""
+    known: list[tuple[Channel, str | None]] = [("email", email), ("sms", phone), ("apprise", apprise_url)]
+    return [(channel, address) for channel, address in known if address]

@@ -12,7 +12,7 @@ from typing import Final
 from urllib.parse import quote
 from uuid import UUID
 
-from services.intake import forgetting, store_erasing, store_people
+from services.intake import consent, forgetting, store_erasing, store_people
 from shared import db, dead_letter, outbox, stops
 from shared.db import Connection
 from shared.events import Channel, ErasedData, MeetingsForgotten, Person, PersonErased
@@ -50,7 +50,8 @@ async def erase(
     if person is None and len(await store_people.reached_at(conn, reached, _channel(reached))) > 1:
         raise Ambiguous
     at = await db.now(conn)
-    addresses = {one.lower() for one in (reached, person and person.email, person and person.phone) if one}
+    channels = _addresses(reached, person)
+    addresses = set(channels)
     addresses -= await store_erasing.shared_with_others(conn, addresses, but=person.id if person else None)
     await outbox.forget(conn, sorted(addresses), but=(PersonErased, MeetingsForgotten))  # which say that they are to go
     meetings = await _erase_owner(conn, person, at) if person else 0
@@ -60,7 +61,7 @@ async def erase(
         return None
     sources = [name for one in sorted(addresses) for name in await store_erasing.forget_address(conn, one)]
     await dead_letter.forget(conn, [*([str(person.id)] if person else []), *sorted(addresses)])
-    prints: list[tuple[str, Channel]] = [(fingerprints.of(one), _channel(one)) for one in sorted(addresses)]
+    prints: list[tuple[str, Channel]] = [(fingerprints.of(one), channels[one]) for one in sorted(addresses)]
     await store_erasing.keep_fingerprints(conn, prints, at)
     if person is not None:
         data = ErasedData(person=person.id, at=at, addresses=tuple(sorted(addresses)))
@@ -108,6 +109,12 @@ async def _erase_contact(conn: Connection, addresses: Collection[str], tracepare
             )
     await store_erasing.delete_connections(conn, [one.connection for one in known])
     return len(known)
+
+
+def _addresses(reached: str, person: Person | None) -> dict[str, Channel]:
+    """Every address of theirs, in small letters, with its channel."""
+    known = consent.addresses(person.email, person.phone, person.apprise_url) if person else []
+    return {reached.lower(): _channel(reached)} | {address.lower(): channel for channel, address in known}
 
 
 def _channel(address: str) -> Channel:

@@ -7,12 +7,14 @@ from typing import Any
 from uuid import UUID
 
 from services.intake import consent, meeting, reaching, returning, store, store_consents
+from services.intake.body import Owner
 from services.intake.booking import StateReason
 from services.intake.meeting import Defaults, Draft, Submitted
 from services.intake.store import Connected, NewMeeting, Received
 from shared import outbox
 from shared.db import Connection
 from shared.events import (
+    Channel,
     Event,
     Meeting,
     MeetingData,
@@ -120,7 +122,11 @@ async def _owner(
 ) -> tuple[Person, list[Event]]:
     """The owner, new or known, and the event that tells of what this submission added about a known one."""
     given = submitted.owner
-    is_themselves = defaults.origin.is_themselves(given.email)
+    address = reaching.address_of(given.channel)
+    came_in = _given_by(given, address)
+    # Who gives one address of theirs does not stand behind another, to which we write.
+    says_so = known is None or came_in[known.person.channel] == (known.person.address or "").lower()
+    is_themselves = defaults.origin.is_themselves(given.email) and says_so
     zone, zone_from = meeting.zone_of(submitted, stored=None, defaults=defaults)
     adds = known is None or (
         (given.name and not known.person.name)
@@ -136,7 +142,7 @@ async def _owner(
         name=given.name,
         email=known.person.email if known else given.email,
         phone=given.phone,
-        apprise_url=reaching.address_of(given.channel),
+        apprise_url=address,
         channel=reaching.channel_of(given.channel),
         confirmed=is_themselves,
         time_zone=zone,
@@ -144,12 +150,18 @@ async def _owner(
         **meeting.wishes(given),
     )
     kept = (await store.keep_owner(conn, fresh, zone_from)).person
-    came_in = fresh.model_copy(update={"id": kept.id})
-    await store_consents.keep(conn, consent.of_owner(came_in, defaults.origin, at=now))
-    told: list[Event] = [*await returning.of_owner(conn, came_in, defaults.erased, now=now)]
+    theirs = fresh.model_copy(update={"id": kept.id, "email": given.email})
+    await store_consents.keep(conn, consent.of_owner(theirs, defaults.origin, at=now))
+    told: list[Event] = [*await returning.of_owner(conn, theirs, defaults.erased, now=now)]
     if kept.revision != (known.person.revision if known else 1):
         told.append(PersonChanged(time=now, subject=str(kept.id), data=PersonData(person=kept)))
     return kept, told
+
+
+def _given_by(owner: Owner, address: str | None) -> dict[Channel, str | None]:
+    """Return the addresses that a submission gives for its owner, in small letters."""
+    given: dict[Channel, str | None] = {"email": owner.email, "sms": owner.phone, "apprise": address}
+    return {channel: one.lower() if one else None for channel, one in given.items()}
 
 
 def _said(draft: Draft) -> dict[str, Any]:

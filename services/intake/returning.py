@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from services.intake import store_erasing
+from services.intake import consent, store_erasing
 from shared import stops
 from shared.db import Connection
 from shared.events import AddressSuppressed, Channel, Contact, Person, SuppressedData
@@ -22,7 +22,8 @@ async def of_owner(
 
     The stop holds at once, whatever arrives first elsewhere.
     """
-    told = await _suppressed(conn, person.email, person.phone, erased, person=person.id, now=now)
+    known = consent.addresses(person.email, person.phone, person.apprise_url)
+    told = await _suppressed(conn, known, erased, person=person.id, now=now)
     for event in told:
         await stops.stop_person(conn, person=person.id, channel=event.data.channel)
     return told
@@ -36,14 +37,13 @@ async def of_contacts(
         event
         for one in contacts
         if one.consent
-        for event in await _suppressed(conn, one.email, one.phone, erased, person=None, now=now)
+        for event in await _suppressed(conn, consent.addresses(one.email, one.phone), erased, person=None, now=now)
     ]
 
 
 async def _suppressed(
     conn: Connection,
-    email: str | None,
-    phone: str | None,
+    known: Sequence[tuple[Channel, str]],
     erased: Fingerprints | None,
     *,
     person: UUID | None,
@@ -52,9 +52,8 @@ async def _suppressed(
     if erased is None:
         return []
     told = []
-    known: tuple[tuple[Channel, str | None], ...] = (("email", email), ("sms", phone))
     for channel, address in known:
-        if address and await store_erasing.take_fingerprints(conn, erased.every(address.lower())):
+        if await store_erasing.take_fingerprints(conn, erased.every(address.lower())):
             data = SuppressedData(address=address, channel=channel, reason="erased", at=now, person=person)
             told.append(
                 AddressSuppressed(source="/afterhello/intake", time=now, subject=str(person or channel), data=data)

@@ -92,7 +92,7 @@ async def confirm(conn: Connection, person: UUID, channel: Channel, address: str
         UPDATE people
            SET confirmed = true, revision = revision + 1
          WHERE id = $1 AND channel = $2 AND NOT confirmed
-           AND lower(CASE channel WHEN 'email' THEN email ELSE phone END) = lower($3)
+           AND lower(CASE channel WHEN 'email' THEN email WHEN 'sms' THEN phone ELSE apprise_url END) = lower($3)
         RETURNING {PERSON}
         """,  # noqa: S608
         person,
@@ -111,10 +111,34 @@ async def is_confirmed(conn: Connection, person: UUID, channel: Channel, address
                     WHERE c.person = p.id AND c.connection IS NULL AND c.channel = $2 AND lower(c.address) = lower($3)
                       AND c.confirmed_at IS NOT NULL)
           FROM people p
-         WHERE p.id = $1 AND lower(CASE $2 WHEN 'email' THEN email ELSE phone END) = lower($3)
+         WHERE p.id = $1
+           AND lower(CASE $2 WHEN 'email' THEN email WHEN 'sms' THEN phone ELSE apprise_url END) = lower($3)
         """,
         person,
         channel,
         address,
     )
     return found
+
+
+async def settle(conn: Connection, person: Person) -> bool:
+    """Keep, and return, whether this person stands behind the address that they are written to at now.
+
+    One that came in unconfirmed is asked about, though another of theirs is confirmed.
+    """
+    confirmed: bool = await conn.fetchval(
+        """
+        UPDATE people p
+           SET confirmed = known.is_confirmed, asked_at = CASE WHEN known.is_confirmed THEN asked_at END
+          FROM (SELECT NOT EXISTS (
+                           SELECT FROM consents
+                            WHERE person = $1 AND connection IS NULL AND channel = $2 AND lower(address) = lower($3)
+                              AND confirmed_at IS NULL) AS is_confirmed) known
+         WHERE p.id = $1
+        RETURNING p.confirmed
+        """,
+        person.id,
+        person.channel,
+        person.address,
+    )
+    return confirmed

@@ -48,7 +48,8 @@ async def shared_with_others(conn: Connection, addresses: Collection[str], *, bu
         SELECT address
           FROM unnest($1::text[]) AS given (address)
          WHERE EXISTS (SELECT FROM people p
-                        WHERE (lower(p.email) = address OR p.phone = address) AND p.id IS DISTINCT FROM $2)
+                        WHERE address IN (lower(p.email), p.phone, lower(p.apprise_url))
+                          AND p.id IS DISTINCT FROM $2)
         """,
         list(addresses),
         but,

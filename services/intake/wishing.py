@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from services.intake import store_people, wishes
+from services.intake import consent, store_consents, store_people, wishes
+from services.intake.consent import Origin
 from services.intake.reaching import Served
 from shared import db, outbox
 from shared.db import Connection
@@ -39,6 +40,11 @@ async def wish(
     after = await store_people.change(conn, person, wished, zone_is_theirs=bool(document.get("time_zone")))
     if after is None:
         return person
+    if after.address != person.address:
+        if after.apprise_url and after.apprise_url != person.apprise_url:
+            given = after.model_copy(update={"email": None, "phone": None})
+            await store_consents.keep(conn, consent.of_owner(given, Origin(name="their wishes"), at=now))
+        after = after.model_copy(update={"confirmed": await store_consents.settle(conn, after)})
     told = PersonChanged(time=now, subject=str(after.id), traceparent=traceparent, data=PersonData(person=after))
     await outbox.add(conn, [told])
     return after

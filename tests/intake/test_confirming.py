@@ -14,7 +14,7 @@ from services.intake import confirming, tokens
 from shared.events import AddressSuppressed, MeetingLogged, Person, PersonChanged, PromptWanted, read
 from shared.links import Leaving, Links
 from tests.intake.command_line import Run, in_thread
-from tests.intake.serving import TYPEFORM, Intake, submission
+from tests.intake.serving import TYPEFORM, Intake, serving, submission
 
 ADA = "ada@school.example"
 
@@ -192,3 +192,23 @@ async def test_what_is_no_page_of_this_kind_is_not_shown(intake: Intake, keys: t
     for path, status in ((f"/c/{token}", 404), ("/c/nonsense", 404), (links.confirm(nobody), 404)):
         async with intake.client.get(path) as answer:
             assert answer.status == status
+
+
+async def test_who_confirms_one_address_does_not_stand_behind_another(intake: Intake) -> None:
+    texts = {"email": ADA, "phone": "+12015550123", "channel": "sms"}
+    async with serving(intake.pool, (SecretStr("k" * 40),), sms_url="twilio://AC1:secret@+15085550100") as serves_texts:
+        await (await serves_texts.source(name="Scans", confirm=True)).send(submission(owner=texts))
+        await (await serves_texts.source(name="Form")).send(submission(contact={"name": "Zoe"}))
+        assert [owner.confirmed for owner in await owners(intake)] == [False, False]
+        kept = {one["channel"]: one["confirmed_at"] is not None for one in await consents(intake)}
+        assert kept == {"email": True, "sms": False}
+
+        headers = await serves_texts.token()
+        for channel, confirmed in (("email", True), ("sms", False)):
+            url = f"/api/v1/people/{ADA}"
+            async with serves_texts.client.patch(url, json={"channel": channel}, headers=headers) as answer:
+                assert answer.status == 200, await answer.text()
+            assert (await told(intake, PersonChanged))[-1].person.confirmed is confirmed
+
+        await (await serves_texts.source(name="Other")).send(submission(owner=texts, contact={"name": "Kim"}))
+        assert (await told(intake, PersonChanged))[-1].person.confirmed

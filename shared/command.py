@@ -1,6 +1,7 @@
 """What every command does alike: read settings, open the database, print a table or JSON, fail in one line."""
 
 import json
+import os
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -19,6 +20,15 @@ class Refused(Exception):
 
 class Failed(Exception):
     """Right use, and yet it did not work, in one line: exit status 1."""
+
+
+def typed_as_text(typed: str) -> str:
+    """Return what was typed as text, also where the terminal, or a file's name, is not in UTF-8."""
+    try:
+        typed.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(typed).decode("cp1252", "replace")
+    return typed
 
 
 def read_settings(*required: str) -> "Settings":

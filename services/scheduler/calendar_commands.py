@@ -1,7 +1,6 @@
 """`afterhello calendar`: school breaks out of iCalendar files and feeds."""
 
 import asyncio
-import os
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -14,7 +13,7 @@ from services.scheduler import ical, store_calendars
 from services.scheduler.calendars import READ_EVERY, problem
 from services.scheduler.ical import Found, NotACalendar
 from shared import db
-from shared.command import Failed, Refused, connection, show, show_json
+from shared.command import Failed, Refused, connection, show, show_json, typed_as_text
 from shared.db import Connection
 from shared.fetching import LARGEST, Forbidden, allowed, fetch
 from shared.retry import TryAgain
@@ -39,7 +38,7 @@ def import_(
     """Take the whole-day events of a calendar as breaks: nothing is sent on them, and what waits moves at once."""
     is_url = "://" in source or source.startswith("webcal:")
 
-    words = [_typed(word) for word in only or ()]
+    words = [typed_as_text(word) for word in only or ()]
 
     async def work(conn: Connection) -> Found:
         now = await db.now(conn)
@@ -48,11 +47,11 @@ def import_(
         try:
             found = ical.read(text, today=now.date(), only=words)
         except NotACalendar as error:
-            raise Refused(f"{_typed(source)}: {error}") from None
+            raise Refused(f"{typed_as_text(source)}: {error}") from None
         async with conn.transaction():
             await store_calendars.keep(
                 conn,
-                allowed(source) if is_url else _typed(Path(source).name),
+                allowed(source) if is_url else typed_as_text(Path(source).name),
                 found.breaks,
                 person=whose,
                 only=words,
@@ -65,11 +64,11 @@ def import_(
     found = _do(work)
     count = len(found.breaks)
     if as_json:
-        show_json({"source": _typed(source), "person": person, "breaks": count, "left_out": found.left_out})
+        show_json({"source": typed_as_text(source), "person": person, "breaks": count, "left_out": found.left_out})
     else:
         print(f"{count} break{'' if count == 1 else 's'} for {person or 'everybody'}; what waits moves out of them")
     for one in found.left_out:
-        print(f"afterhello: {_typed(source)}: left out: {one}", file=sys.stderr)
+        print(f"afterhello: {typed_as_text(source)}: left out: {one}", file=sys.stderr)
 
 
 @calendar.command("list")
@@ -87,7 +86,7 @@ def remove(
     async def work(conn: Connection) -> bool:
         whose = await _person(conn, person)
         async with conn.transaction():
-            return await store_calendars.remove(conn, _typed(source), person=whose)
+            return await store_calendars.remove(conn, typed_as_text(source), person=whose)
 
     if not _do(work):
         raise Refused(f"there is no calendar {source!r} of {person or 'everybody'} (`afterhello calendar list`)")
@@ -102,19 +101,10 @@ def _do(work: Callable[[Connection], Awaitable[T]]) -> T:
     return asyncio.run(run())
 
 
-def _typed(text: str) -> str:
-    """Return what was typed as text, also where the terminal, or a file's name, is not in UTF-8."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return os.fsencode(text).decode("cp1252", "replace")
-    return text
-
-
 async def _person(conn: Connection, email: str | None) -> UUID | None:
     if email is None:
         return None
-    email = _typed(email).strip()
+    email = typed_as_text(email).strip()
     found = await store_calendars.person_with(conn, email)
     if found is None:
         raise Refused(f"--person: nobody with the address {email} has logged a meeting")

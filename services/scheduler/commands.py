@@ -10,14 +10,14 @@ from uuid import UUID
 
 import typer
 
-from services.scheduler import plan_file, school_days, wishes
+from services.scheduler import plan_file, school_days, texting, wishes
 from services.scheduler.offset import NoSuchTime
 from services.scheduler.plan import SHIPPED, PlannedFollowUp, Plans, schedule
 from services.scheduler.plan_file import Plan, PlanError
 from services.scheduler.school_days import NoSuchDay, SchoolDays
 from services.scheduler.wall_clock import Clock
 from shared import settings
-from shared.command import Refused, connection, show, show_json
+from shared.command import Refused, connection, show, show_json, typed_as_text
 from shared.events import Person
 
 T = TypeVar("T")
@@ -71,7 +71,12 @@ def preview(
     file: Annotated[Path | None, typer.Option("--file", help="A plan file instead.")] = None,
     met_at: Annotated[str | None, typer.Option(help="When they met: 2026-10-21T14:10 (default: now).")] = None,
     goal_at: Annotated[str | None, typer.Option(help="The shared goal, for steps that count back from it.")] = None,
-    zone: Annotated[str, typer.Option(help="The person's time zone, such as America/New_York.")] = "UTC",
+    person: Annotated[
+        str | None, typer.Option(help="Somebody's email: with their wishes, and the calendars imported for them.")
+    ] = None,
+    zone: Annotated[
+        str | None, typer.Option(help="The person's time zone, such as America/New_York (default: UTC).")
+    ] = None,
     send_at: Annotated[str | None, typer.Option(help="When they want to hear from us: 15:30.")] = None,
     days: Annotated[str | None, typer.Option(help="On which days: mon,tue,wed,thu,fri.")] = None,
     quiet: Annotated[str | None, typer.Option(help="When nothing may come: 21:00-07:00.")] = None,
@@ -81,26 +86,30 @@ def preview(
 ) -> None:
     """Show when a plan would write, without writing: local time, zone and instant of each step.
 
-    It needs no database, takes any date from 1900 to 2200, and skips nothing because it is past. Of imported calendars
-    it knows nothing: give their --breaks.
+    It takes any date from 1900 to 2200, and skips nothing because it is past. It needs no database, and so knows of no
+    imported calendar; with --person it asks the one of the services.
     """
     chosen = _chosen(name, file)
-    in_zone = _read("--zone", wishes.zone, zone)
+    known = _person(person) if person is not None else USUAL
+    in_zone = _read("--zone", wishes.zone, known.time_zone if zone is None else zone)
     met = _typed("--met-at", lambda text: wishes.instant(text, in_zone), met_at)
     goal = _typed("--goal-at", lambda text: wishes.instant(text, in_zone), goal_at)
-    region = _typed("--holidays", school_days.region, holidays)
-    quiet_from, quiet_to = _typed("--quiet", wishes.quiet, quiet) or (USUAL.quiet_from, USUAL.quiet_to)
+    region = _typed("--holidays", school_days.region, holidays or known.holidays)
+    quiet_from, quiet_to = _typed("--quiet", wishes.quiet, quiet) or (known.quiet_from, known.quiet_to)
     clock = Clock(
         zone=in_zone,
-        send_at=_typed("--send-at", wishes.local_time, send_at) or USUAL.send_at,
+        send_at=_typed("--send-at", wishes.local_time, send_at) or known.send_at,
         quiet_from=quiet_from,
         quiet_to=quiet_to,
+        paused_until=known.paused_until,
         school_days=SchoolDays(
-            days=_typed("--days", wishes.days, days) or USUAL.days,
+            days=_typed("--days", wishes.days, days) or known.days,
             holidays=region,
-            breaks=_typed("--breaks", wishes.breaks, breaks) or (),
+            breaks=(*known.breaks, *(_typed("--breaks", wishes.breaks, breaks) or ())),
         ),
     )
+    if known.channel == "sms":
+        clock = texting.heeding(clock, None if known.zone_is_known else known.phone)
     try:
         planned = schedule(chosen, clock, met_at=met or datetime.now(UTC).replace(microsecond=0), goal_at=goal)
     except (NoSuchDay, NoSuchTime) as error:
@@ -142,6 +151,20 @@ def release(as_json: Json = False) -> None:
         show_json({"released": released, "late": late})
     else:
         print(f"{late} late follow-ups go on their way" if released else "nothing is held")
+
+
+def _person(email: str) -> Person:
+    """Return somebody as the scheduler knows them, with the breaks that were imported for them."""
+    from services.scheduler import store_calendars  # needs a database, and people wait for it
+
+    async def work() -> Person | None:
+        async with connection("scheduler") as conn:
+            return await store_calendars.person(conn, typed_as_text(email).strip())
+
+    found = asyncio.run(work())
+    if found is None:
+        raise Refused(f"--person: nobody with the address {typed_as_text(email).strip()} has logged a meeting")
+    return found
 
 
 def _typed(option: str, read: Callable[[str], T], text: str | None) -> T | None:

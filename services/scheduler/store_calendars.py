@@ -48,6 +48,15 @@ async def person_with(conn: Connection, email: str) -> UUID | None:
     return id
 
 
+async def person(conn: Connection, email: str) -> Person | None:
+    """Return the person with this address as we know them, with their imported breaks."""
+    facts = await conn.fetchval("SELECT facts FROM recipients WHERE email = lower($1)", email)
+    if facts is None:
+        return None
+    known = Person.model_validate(facts)
+    return (await with_breaks(conn, {known.id: known}))[known.id]
+
+
 async def keep(
     conn: Connection,
     source: str,

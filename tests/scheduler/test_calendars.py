@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 import aiohttp
@@ -202,6 +202,32 @@ async def test_what_waits_moves_out_of_an_imported_break_and_back(
     assert await run("import", str(file), "--person", "nobody@school.example") == 2
     assert "nobody with the address" in capsys.readouterr().err
     await assert_told(scheduler_pool)
+
+
+async def test_a_preview_for_somebody_knows_their_wishes_and_imported_calendars(
+    scheduler_pool: Pool,
+    database_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    ada = person(send_at=time(6, 30), quiet_to=time(6), holidays="US-MA")
+    event = meeting_logged(owner=ada, met_at=NOW, logged_at=NOW)
+    file = tmp_path / "district.ics"
+    file.write_bytes(calendar(off(NOW.date(), (NOW + timedelta(days=100)).date())))
+    await receive(scheduler_pool, event)
+    assert await asyncio.to_thread(cli.main, ["calendar", "import", str(file)]) == 0
+    await rezoned(scheduler_pool)
+    capfd.readouterr()
+
+    words = ["plan", "preview", "--plan", event.data.meeting.plan, "--met-at", NOW.isoformat(timespec="seconds")]
+    assert await asyncio.to_thread(cli.main, [*words, "--person", "Ada@school.example", "--json"]) == 0
+
+    shown = [(one["step"], one["local"], one["zone"]) for one in json.loads(capfd.readouterr().out)]
+    assert shown == [(row["step"], row["local_time"].isoformat(), row["zone"]) for row in await rows(scheduler_pool)]
+    assert await asyncio.to_thread(cli.main, [*words, "--person", "nobody@school.example"]) == 2
+    assert "--person: nobody with the address nobody@school.example" in capfd.readouterr().err
 
 
 async def test_an_event_that_is_left_out_of_an_import_is_named_and_listed(

@@ -202,7 +202,7 @@ def _title(playbook: str, said: Words) -> str:
 
 def _lost(lost: Lost, nudge: NudgeData, said: Words) -> str:
     when = moments.moment(lost.at, moments.zone(nudge.recipient.time_zone), said)
-    address = one_line(lost.address or "", 254)
+    address = one_line(lost.address or "", 254) if lost.address != lost.to else ""
     if lost.to is not None:
         return said.say("page.lost_to", when=when, address=address, name=one_line(lost.to, NAME_LIMIT))
     return said.say(

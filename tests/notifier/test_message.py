@@ -200,6 +200,8 @@ def test_what_did_not_arrive_is_said_in_the_next_message() -> None:
         "Our message of Mon 9 Nov 2026, 15:30 (America/New_York) to Erin did not arrive.\n"
     ) in english.text
     assert "did not reach you at old@school.example. It was about Erin and Bo." in Read(english.html).text
+    nameless = written(nudge(), lost=[Lost(at=sent, address="erin@district.example", to="erin@district.example")])
+    assert "to erin@district.example did not arrive.\n" in nameless.text
     assert "no te llegó a old@school.example. Trataba de Erin y Bo." in written(nudge(locale="es"), lost=lost).text
 
 

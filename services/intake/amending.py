@@ -7,9 +7,10 @@ from uuid import UUID
 
 import asyncpg
 
-from services.intake import amendment, meetings, store, store_connections
+from services.intake import amendment, consent, meetings, store, store_connections, store_consents
 from services.intake.amendment import Amendment
 from services.intake.body import Invalid, Met
+from services.intake.consent import Origin
 from services.intake.guard import NOTHING, Guard
 from services.intake.meeting import contact_of
 from services.intake.store_connections import Whose
@@ -38,6 +39,7 @@ async def amend(
     phone_region: str | None,
     traceparent: str | None,
     guard: Guard = NOTHING,
+    origin: Origin | None = None,
 ) -> Amended | None:
     """Change a meeting as the document says; None when there is none, or none of this owner.
 
@@ -66,6 +68,11 @@ async def amend(
     given = asked.given | _state(before.meeting, asked)
     if asked.contact:
         given["contact"] = await _change_contact(conn, whose, asked.contact, asked)
+        if asked.contact_said.get("consent"):
+            agreed = consent.of_contact(
+                given["contact"], origin or Origin(), person=whose.person, connection=whose.connection, at=now
+            )
+            await store_consents.keep(conn, agreed)
     if given.get("state") == "stopped" != before.meeting.state:
         await stops.stop_meeting(conn, person=whose.person, meeting=meeting)
     events: list[Event] = []

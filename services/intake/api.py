@@ -14,7 +14,7 @@ from services.intake.logbook import Logged
 from services.intake.meeting import Defaults, Planner, Submitted
 from services.intake.rate import Rates
 from services.intake.store import Received
-from services.intake.taking import unfit
+from services.intake.taking import bare, unfit
 from services.intake.tokens import Token
 from shared import db, metrics
 from shared.db import Connection, Pool
@@ -59,7 +59,7 @@ class Api:
             raise
         except Invalid as invalid:
             unfitting = unfit(invalid.errors)
-            await self._keep_rejected(received.bare() if guard.is_refusal(invalid.errors) else received, unfitting)
+            await self._keep_rejected(bare(received) if guard.is_refusal(invalid.errors) else received, unfitting)
             raise unfitting from None
         return web.Response(status=answered.status, text=answered.answer, content_type="application/json")
 

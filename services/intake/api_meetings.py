@@ -64,6 +64,7 @@ class Meetings:
                 phone_region=self._defaults.phone_region,
                 traceparent=traceparent,
                 guard=self._defaults.guard,
+                origin=token.origin,
             )
             if amended is None:
                 raise _no_such_meeting()

@@ -29,10 +29,6 @@ class Received:
     body: bytes
     at: datetime
 
-    def bare(self) -> "Received":
-        """Return it without what was sent: that is not to be kept."""
-        return replace(self, headers={}, body=b"")
-
     def named(self, key: str) -> "Received":
         """Return it under the sender's own id of it."""
         return replace(self, key=key)

@@ -1,7 +1,7 @@
 """A delivery of a known sender is taken: stored as what it means, or kept with the reason why it was not."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -54,7 +54,7 @@ class Taker:
                 case Gathered():
                     accepted = await self._ask(received, delivery, source, defaults, traceparent)
         except Invalid as invalid:
-            refused = received.bare() if guard.is_refusal(invalid.errors) else received
+            refused = bare(received) if guard.is_refusal(invalid.errors) else received
             return await self.reject(refused, unfit(invalid.errors))
         return (accepted, True) if accepted else await self._before(received)
 
@@ -68,7 +68,7 @@ class Taker:
 
     def _keepable(self, received: Received) -> Received:
         """What of it may be kept: nothing, if what the guard looks for stands anywhere in it."""
-        return received if self.defaults.guard.may_keep(received.body) else received.bare()
+        return received if self.defaults.guard.may_keep(received.body) else bare(received)
 
     async def _before(self, received: Received) -> tuple[Accepted, bool]:
         async with self.pool.acquire() as conn:
@@ -174,6 +174,11 @@ def _attending(
 def explained(errors: Sequence[FieldError], mapped: Mapped, submission: Submission) -> Sequence[FieldError]:
     """Return the errors; those of a form name the questions that were looked for."""
     return errors if submission.document is not None else mapping.explained(errors, mapped)
+
+
+def bare(received: Received) -> Received:
+    """Return it without what was sent: that is not to be kept."""
+    return replace(received, headers={}, body=b"")
 
 
 def unfit(errors: Sequence[FieldError]) -> Problem:

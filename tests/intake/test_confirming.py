@@ -212,3 +212,17 @@ async def test_who_confirms_one_address_does_not_stand_behind_another(intake: In
 
         await (await serves_texts.source(name="Other")).send(submission(owner=texts, contact={"name": "Kim"}))
         assert (await told(intake, PersonChanged))[-1].person.confirmed
+
+
+async def test_a_contact_s_consent_that_is_noted_later_is_kept_too(intake: Intake) -> None:
+    headers = await intake.token()
+    contact = {"name": "Erin", "email": "erin@district.example"}
+    async with intake.client.post("/api/v1/meetings", json=submission(contact=contact), headers=headers) as answer:
+        id = (await answer.json())["meetings"][0]["id"]
+    assert [one for one in await consents(intake) if one["connection"]] == []
+    for _ in range(2):
+        change = {"contact": {"consent": True}}
+        async with intake.client.patch(f"/api/v1/meetings/{id}", json=change, headers=headers) as answer:
+            assert answer.status == 200
+    [kept] = [one for one in await consents(intake) if one["connection"]]
+    assert kept["address"] == "erin@district.example" and kept["source"].startswith("token ")

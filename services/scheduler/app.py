@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from services.scheduler import school_days, store_calendars, store_due, store_held
+from services.scheduler import pruning, school_days, store_calendars, store_due, store_held
 from services.scheduler.calendars import Calendars
 from services.scheduler.handlers import routes
 from services.scheduler.plan import Plans
@@ -24,6 +24,7 @@ from shared.web import application
 SERVICE: Final = "scheduler"
 RELAY_LOOKS_EVERY_SECONDS: Final = 5.0  # also when nothing woke it
 CALENDARS_EVERY_SECONDS: Final = 300.0  # whether one is to be read again
+PRUNES_EVERY_SECONDS: Final = 3600.0
 REZONING_LOOKS_EVERY_SECONDS: Final = 600.0  # whether another scheduler, which was at it, has died
 
 
@@ -81,6 +82,15 @@ async def run(
             "calendars", Calendars(pool=pool).step, stop=stop, wake=asyncio.Event(), idle=CALENDARS_EVERY_SECONDS
         )
 
+    async def prune(stop: asyncio.Event) -> None:
+        await poll(
+            "scheduler pruning",
+            lambda: pruning.prune(pool, keep=config.keep_bodies),
+            stop=stop,
+            wake=asyncio.Event(),
+            idle=PRUNES_EVERY_SECONDS,
+        )
+
     async def consume() -> None:
         await bus.consume(SERVICE, [route.event.type for route in handled], receive)
 
@@ -105,6 +115,7 @@ async def run(
                     ("timers", fire),
                     ("tzdata", rezone),
                     ("calendars", read_calendars),
+                    ("pruning", prune),
                     ("consumer", until_stopped(consume)),
                     ("gauges", metrics.keep_fresh(lambda: _count(pool))),
                 ),

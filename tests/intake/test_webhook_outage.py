@@ -17,6 +17,11 @@ from tests.servers.proxy import proxy
 from tests.servers.waiting import until
 
 
+@pytest.fixture(autouse=True)
+def patient() -> None:
+    """No more than in earnest."""
+
+
 async def test_without_a_database_the_sender_is_asked_to_come_again(keys: tuple[SecretStr, ...]) -> None:
     nowhere = await db.open_pool("postgresql://nobody@127.0.0.1:1/none", schema="intake")
     async with serving(nowhere, keys) as intake:

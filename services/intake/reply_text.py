@@ -7,7 +7,7 @@ from typing import Final
 from mailparser_reply import EmailReplyParser  # type: ignore[import-untyped]
 
 # An answer to us stands at the top; and the library's patterns take seconds for what a stranger makes of more.
-LENGTH: Final = 2000
+LENGTH: Final = 1000
 LINE: Final = 80
 PARSER: Final = EmailReplyParser(languages=["en", "es"])
 # "On Tue, Nov 24, 2026 at 3:30 PM Afterhello <hello@school.example> wrote:", also broken into lines.

@@ -131,6 +131,13 @@ async def test_a_text_that_comes_twice_acts_once(intake: Intake, vendor: str) ->
     assert await kinds(intake) == ["follow_up.acted"]
 
 
+async def test_a_stop_that_comes_again_after_start_stops_nothing_any_more(intake: Intake) -> None:
+    what = await nudged(intake.pool)
+    for body, sid in (("STOP", "SM1"), ("START", "SM2"), ("STOP", "SM1")):
+        await by_twilio(intake, body, sid=sid)
+    assert not await is_stopped(intake.pool, what.person)
+
+
 async def test_of_several_we_ask_which_and_the_number_holds_whatever_changes_meanwhile(intake: Intake) -> None:
     erin = await nudged(intake.pool, "Erin Gardner")
     bo = await nudged(intake.pool, "Bo", person=erin.person)

@@ -16,6 +16,7 @@ from shared.events import (
     MissedFollowUp,
     NudgeData,
     PersonErased,
+    Sender,
     SuppressedData,
     new_id,
 )
@@ -91,8 +92,9 @@ async def test_a_forgotten_meeting_leaves_every_nudge_and_the_others_stay(notifi
     missed = MissedFollowUp(
         id=gone.id, playbook="ask", due_at=NOW, connection=gone.connection, contact=contact(name="Gone")
     )
+    to_them = nudge_due(to="contact", follow_ups=(gone.model_copy(update={"owner": Sender(id=ada.id)}),))
     tells = nudge_due(recipient=ada, follow_ups=(about("Third", meeting=new_id()),), missed=(missed,))
-    await receive(notifier_pool, [both, tells])
+    await receive(notifier_pool, [both, tells, to_them])
 
     await receive(notifier_pool, [forgotten(ada.id, gone)])
 
@@ -106,6 +108,7 @@ async def test_a_forgotten_meeting_leaves_every_nudge_and_the_others_stay(notifi
     assert (bare.notes, bare.promise, bare.topics, bare.event.name) == (None, None, (), None)
     assert kept == stays
     assert facts[tells.data.nudge].missed == ()
+    assert facts[to_them.data.nudge].follow_ups[0].notes is None
 
 
 async def test_a_nudge_about_a_forgotten_meeting_that_comes_late_has_no_words(notifier_pool: Pool) -> None:
@@ -132,3 +135,21 @@ async def test_what_went_to_a_contact_who_is_forgotten_goes_too(notifier_pool: P
     assert CANARY not in left and "erin-canary" not in left
     assert await told_states(notifier_pool, waits.data) == [(1, "queued", None), (2, "skipped", "erased")]
     assert await state(notifier_pool, other.data) == ("queued", None)
+
+
+async def test_what_went_to_contacts_on_behalf_of_who_is_erased_goes_or_loses_them(notifier_pool: Pool) -> None:
+    ada = Sender(id=new_id(), name=CANARY, email="ada.canary@school.example")
+    bo = Sender(id=new_id(), name="Bo", email="bo@school.example")
+    hers = about("Erin", owner=ada)
+    alone = nudge_due(to="contact", recipient=recipient(address="erin@district.example"), follow_ups=(hers,))
+    both = nudge_due(
+        to="contact",
+        recipient=recipient(address="erin@district.example"),
+        follow_ups=(about("Erin", owner=ada), due_follow_up(owner=bo)),
+    )
+    await receive(notifier_pool, [alone, both])
+
+    await receive(notifier_pool, [erased(ada.id, str(ada.email))])
+
+    left = await everything(notifier_pool)
+    assert CANARY not in left and "ada.canary" not in left and "bo@school.example" in left

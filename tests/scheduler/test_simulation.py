@@ -40,7 +40,7 @@ def year() -> Record:
 
 
 def test_a_small_school_year_keeps_every_rule() -> None:
-    report = simulate(150, seed=SEED)
+    report = simulate(100, seed=SEED)
     assert report.violations == [], str(report)
     assert sum(report.ends.values()) == report.follow_ups
     # It is no year in which nothing happens.
@@ -127,13 +127,24 @@ def twice_after_the_outage(record: Record) -> None:
     record.nudges += [(RELEASED, nudge.model_copy(update={"follow_ups": (one,), "nudge": uuid4()})) for one in late]
 
 
+def while_suppressed(record: Record) -> None:
+    at, nudge = record.nudges[-1]
+    record.nudges[-1] = (at, nudge.model_copy(update={"channel": "email"}))
+    record.suppressed.append((at - timedelta(hours=1), at + timedelta(hours=1)))
+
+
+def after_an_erasure(record: Record) -> None:
+    record.erased_at = record.nudges[-1][0] - timedelta(hours=1)
+
+
 def an_older_step_beside_a_newer_one(record: Record) -> None:
-    n, (at, nudge) = next(
-        (n, (at, nudge))
+    n, (at, nudge), rolled = next(
+        (n, (at, nudge), one)
         for n, (at, nudge) in enumerate(record.nudges)
-        if any(change.at < at and change.after.rolled for one in nudge.follow_ups for change in of(record, one.id))
+        for one in nudge.follow_ups
+        if one.id not in record.put_off
+        and [0, *(change.after.rolled for change in of(record, one.id) if change.at < at)][-1]
     )
-    rolled = next(one for one in nudge.follow_ups if any(change.after.rolled for change in of(record, one.id)))
     newer = rolled.model_copy(update={"id": uuid4(), "step": rolled.step + 1})
     record.nudges[n] = (at, nudge.model_copy(update={"follow_ups": (*nudge.follow_ups, newer)}))
 
@@ -188,6 +199,8 @@ def left_until_later(record: Record) -> None:
         (too_late, "not too late"),
         (while_down, "the outage"),
         (twice_after_the_outage, "one nudge after the outage"),
+        (while_suppressed, "not where it must not go"),
+        (after_an_erasure, "nothing of who is forgotten"),
         (an_older_step_beside_a_newer_one, "newest of each connection"),
         (without_a_reason, "says why"),
         (twice_ended, "ends once"),

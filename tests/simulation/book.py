@@ -1,7 +1,4 @@
-"""What the scheduler keeps of one person, in memory, and what each event makes of it.
-
-In place of the handlers' queries; what is decided is decided by the functions that the handlers call.
-"""
+"""What the scheduler keeps of one person, in memory; what is decided is decided by the functions its handlers call."""
 
 import heapq
 from collections import defaultdict
@@ -13,15 +10,17 @@ from uuid import UUID
 from asyncpg.pgproto import pgproto as driver
 
 from services.scheduler import coalesce, life, planning
+from services.scheduler import follow_up as kept
+from services.scheduler import prompt as prompts
 from services.scheduler.branch import StepBefore, step_before
 from services.scheduler.clocks import clock_of
 from services.scheduler.coalesce import Known
 from services.scheduler.follow_up import FollowUp
 from services.scheduler.plan import Plans
 from services.scheduler.planning import Standing, Stop
-from shared.events import ActedData, Meeting, NudgeData, Person, TouchData
+from shared.events import ActedData, Meeting, NudgeData, Person, PromptData, TouchData
 from tests.simulation.record import Cause, Record, Stopped
-from tests.simulation.world import TOO_LATE_AFTER
+from tests.simulation.world import ENDS, TOO_LATE_AFTER
 
 
 class Book:
@@ -43,6 +42,8 @@ class Book:
         self._touched_at: dict[UUID, datetime] = {}
         self._stops: dict[tuple[str, UUID], Stop] = {}
         self._sent_for: dict[str, datetime] = {}
+        self._suppressed: set[tuple[str, str]] = set()
+        self.is_erased = False
         record.people.append((now, person))
 
     def due_at(self) -> datetime | None:
@@ -88,13 +89,60 @@ class Book:
                 after[one.id] = one
         self._keep(life.changed(before, after), now, "meeting")
 
+    def ask(self, wanted: PromptData, now: datetime, *, as_of: datetime) -> None:
+        """As `asking.ask_hosts` does."""
+        if self.is_erased or wanted.prompt in self.meetings:
+            return
+        what = prompts.prompt(wanted, at=as_of)
+        self.meetings[what.id] = self._meetings_of[what.connection][what.id] = what
+        self.record.meetings.append((now, what))
+        one = prompts.planned(what, self.person)
+        self._keep(planning.planned_anew(what, self.person, self._clock, [one], [], self._against, {}), now, "meeting")
+
+    def suppress(self, now: datetime) -> None:
+        """As `acting.skip_suppressed` does, for their mail address."""
+        self._suppressed = {(str(self.person.email), "email")}
+        self.record.suppressed.append((now, ENDS))
+        theirs = (one for one in self.waiting() if one.channel_for(self.person) == "email")
+        self._keep([kept.ended(one, "skipped", "suppressed") for one in theirs], now, "suppressed")
+
+    def restore(self, now: datetime) -> None:
+        """As `acting.restore_addresses` does."""
+        self._suppressed = set()
+        self.record.suppressed[-1] = (self.record.suppressed[-1][0], now)
+        before = {o.id: o for o in self._follow_ups.values() if o.reason == "suppressed" and o.due_at > now}
+        after = dict(before)
+        for one in before.values():
+            meeting = self.meetings[one.meeting_id]
+            waits = kept.moved_on(one._replace(state="waiting", reason=None), self._clock, now)
+            waits = planning.barred(planning.stood(waits, meeting), meeting, self.person, self._against)
+            if waits.state == "waiting":
+                after[one.id] = waits
+        for connection in {one.connection_id for one in before.values()}:
+            if len(met := self._meetings_of[connection]) > 1:
+                for one in self._open_of(connection):
+                    before.setdefault(one.id, one)
+                    after.setdefault(one.id, one)
+                ours = [one for one in after.values() if one.connection_id == connection]
+                for one in life.continued(ours, met, self.person, self._against, now=now):
+                    after[one.id] = one
+        self._keep(life.changed(before, after), now, "restored")
+
+    def erase(self, now: datetime) -> None:
+        """As `handlers.forget_people` does: nothing is left, and nothing taken in that comes late."""
+        self.is_erased, self.record.erased_at = True, now
+        self._due.clear()
+
+    def waiting(self) -> list[FollowUp]:
+        return [one for one in self._follow_ups.values() if one.state == "waiting"]
+
     def change_person(self, person: Person, now: datetime) -> None:
         """As `handlers.move_people` does."""
         before, self.person, self._clock = self.person, person, clock_of(person)
         self.record.people.append((now, person))
         if planning.wishes(before) == planning.wishes(person):
             return
-        waiting = {one.id: one for one in self._follow_ups.values() if one.state == "waiting"}
+        waiting = {one.id: one for one in self.waiting()}
         after = {one.id: one for one in life.moved(waiting.values(), before, person, now=now)}
         self._keep(life.changed(waiting, after), now, "person")
 
@@ -115,8 +163,7 @@ class Book:
         if act.act == "stop":
             self._stop(act, now)
             return
-        assert act.follow_up is not None
-        assert act.connection is not None
+        assert act.follow_up is not None and act.connection is not None
         one = self._follow_ups[act.follow_up]
         after = life.acted(one, [act], self.meetings[one.meeting_id], self.person, self._against)
         if after is not None:
@@ -159,7 +206,7 @@ class Book:
 
     @property
     def _against(self) -> Standing:
-        return Standing(stops=list(self._stops.values()))
+        return Standing(stops=list(self._stops.values()), suppressed=self._suppressed)
 
     def _stop(self, act: ActedData, now: datetime) -> None:
         kind = "person" if act.connection is None else "connection"

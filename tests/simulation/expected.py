@@ -7,6 +7,7 @@ from uuid import UUID
 from services.scheduler.follow_up import FollowUp
 from services.scheduler.plan import Plans
 from services.scheduler.plan_file import Plan, Step
+from services.scheduler.prompt import Prompt
 from shared.events import Meeting
 from tests.simulation.record import Record
 from tests.simulation.wall import DAY, Wall, months_later
@@ -26,8 +27,14 @@ def misplaced(record: Record, plans: Plans) -> Iterator[str]:
     for heard_at, meeting in first.values():
         if stopped_at is not None and heard_at >= stopped_at:
             continue
+        if any(since <= heard_at < until for since, until in record.suppressed):
+            continue
         wall = next(wall for since, wall in reversed(walls) if since <= heard_at)
-        wanted = _wanted(meeting, plans.get(meeting.plan), wall)
+        if isinstance(meeting, Prompt):  # at the host's next send time
+            logged_at = meeting.logged_at.timestamp()
+            wanted = {(1, 1): (wall.send(wall.shows(logged_at)[0], not_before=logged_at), "waiting")}
+        else:
+            wanted = _wanted(meeting, plans.get(meeting.plan), wall)
         planned = {(one.step, one.occurrence): _seen(one) for one in new.get(meeting.id, ())}
         if planned != wanted:
             wrong = sorted(set(planned.items()) ^ set(wanted.items()))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from shared.events import ActedData, Contact, DueFollowUp, Gathering, Meeting, TouchData
+from shared.events import ActedData, Contact, DueFollowUp, Gathering, Meeting, PromptData, TouchData
 from tests.simulation.world import BEGINS, CONFERENCES, DAYS, ENDS, MET_A_HEAD, PLACES, identity
 
 if TYPE_CHECKING:
@@ -47,6 +47,14 @@ def prepare(year: Year) -> None:
         year.at(some_time(year), partial(_change_wishes, year))
     if chance.random() < 0.13:
         year.at(some_time(year), partial(_pause_or_stop, year))
+    if chance.random() < 0.3:
+        _host(year)
+    for _ in range(chance.randrange(2)):
+        year.at(some_time(year), partial(_act_early, year))
+    if chance.random() < 0.06:
+        year.at(some_time(year), partial(_bounce, year))
+    if chance.random() < 0.01:
+        year.at(some_time(year), lambda now: year.book.erase(now))
 
 
 def answer(year: Year, one: DueFollowUp, nudged_at: datetime) -> None:
@@ -124,6 +132,37 @@ def _visit(year: Year) -> None:
     if changes:
         at = met_at - timedelta(hours=1) if "met_at" in changes else met_at + timedelta(hours=chance.randrange(1, 400))
         _change(year, what.id, at, changes)
+
+
+def _host(year: Year) -> None:
+    """A call they hosted: they are asked whom they met, and once more, as its tool tells of it twice."""
+    ended_at = some_time(year)
+    wanted = PromptData(
+        prompt=identity(year.chance),
+        owner=year.book.person,
+        event=Gathering(name="A call"),
+        ended_at=ended_at,
+        form_url="https://hello.school.example/log",
+    )
+    for _ in range(2):
+        year.at(ended_at + MINUTE, lambda now: year.book.ask(wanted, now, as_of=ended_at + MINUTE))
+
+
+def _act_early(year: Year, now: datetime) -> None:
+    """They deal with something before they are nudged about it."""
+    if waiting := year.book.waiting():
+        one, chance = year.chance.choice(waiting), year.chance
+        how: dict[str, Any] = {"act": "done"} if chance.random() < 0.7 else {"act": "later", "span": "1 week"}
+        year.book.act(
+            ActedData(person=year.book.person.id, connection=one.connection_id, follow_up=one.id, at=now, **how), now
+        )
+
+
+def _bounce(year: Year, now: datetime) -> None:
+    """Their mailbox is gone, and mostly is there again after a while."""
+    year.book.suppress(now)
+    if year.chance.random() < 0.8 and (until := now + year.chance.randrange(1, 60) * DAY) < ENDS - DAY:
+        year.at(until, lambda then: year.book.restore(then))
 
 
 def _change(year: Year, meeting: UUID, at: datetime, changes: dict[str, Any]) -> None:

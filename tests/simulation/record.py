@@ -8,7 +8,7 @@ from uuid import UUID
 from services.scheduler.follow_up import FollowUp
 from shared.events import Meeting, NudgeData, Person
 
-Cause = Literal["meeting", "person", "touch", "act", "stop", "fired"]
+Cause = Literal["meeting", "person", "touch", "act", "stop", "suppressed", "restored", "fired"]
 
 
 class Change(NamedTuple):
@@ -36,6 +36,8 @@ class Record:
     people: list[tuple[datetime, Person]] = field(default_factory=list)  # their facts, since when we know them
     meetings: list[tuple[datetime, Meeting]] = field(default_factory=list)
     stops: list[Stopped] = field(default_factory=list)
+    suppressed: list[tuple[datetime, datetime]] = field(default_factory=list)  # their mail address, from and until
+    erased_at: datetime | None = None
     put_off: dict[UUID, list[tuple[datetime, bool]]] = field(default_factory=dict)  # when, and whether by hours
     changes: list[Change] = field(default_factory=list)
     nudges: list[tuple[datetime, NudgeData]] = field(default_factory=list)

@@ -83,7 +83,8 @@ class _Check:
                     yield "in time", f"{id} was due at {before.due_at} and left until {change.at}"
                 before = after
             assert before is not None
-            if before.state == "waiting" and not before.is_paused and before.due_at < ENDS:
+            is_gone = self.record.erased_at is not None
+            if before.state == "waiting" and not before.is_paused and before.due_at < ENDS and not is_gone:
                 yield "is not forgotten", f"{id} still waits for {before.due_at}"
             if carried[key] != sum(change.after.state == "nudged" for change in life):
                 yield "ends once", f"{id} was carried by {carried[key]} nudges"
@@ -106,6 +107,10 @@ class _Check:
             for due_at in {one.due_at for one in on_a_day}:
                 if had.setdefault((nudge.channel, due_at), nudge.nudge) != nudge.nudge:
                     yield "one nudge a send time", f"a second one for {due_at} on {nudge.channel}"
+            if self.record.erased_at is not None and at >= self.record.erased_at:
+                yield "nothing of who is forgotten", f"nudged at {at}"
+            if nudge.channel == "email" and any(since <= at < until for since, until in self.record.suppressed):
+                yield "not where it must not go", f"nudged at {at}, while the address was suppressed"
             for one in nudge.follow_ups:
                 if at - one.due_at > TOO_LATE_AFTER:
                     yield "not too late", f"{one.id} was nudged {at - one.due_at} late"
@@ -119,9 +124,9 @@ class _Check:
                 continue
             last = {one.connection: one for one in sorted(nudge.follow_ups, key=lambda one: (one.met_at, one.step))}
             for one in nudge.follow_ups:
-                before = [change.after for change in self.lives_of[one.id] if change.at < at]
-                if one is not last[one.connection] and before[-1].rolled and one.id not in self.record.put_off:
-                    yield "newest of each connection", f"{one.id} of {one.connection} had rolled {before[-1].rolled}x"
+                rolled = [0, *(change.after.rolled for change in self.lives_of[one.id] if change.at < at)][-1]
+                if one is not last[one.connection] and rolled and one.id not in self.record.put_off:
+                    yield "newest of each connection", f"{one.id} of {one.connection} had rolled {rolled}x"
 
     def was_put_off_by_hours(self, id: UUID, at: datetime) -> bool:
         """Whether its owner wanted it in some hours, whatever day that is."""
@@ -162,7 +167,13 @@ def _may(before: FollowUp, after: FollowUp, cause: Cause) -> bool:
     if before.state == "skipped" and cause == "meeting":  # it was moved, revived, or given back
         return before.reason in {"past", "rescheduled", "cancelled", "no-show", "superseded"}
     if before.state == "skipped" and before.reason == "suppressed":
-        return cause == "stop" and after.state == "stopped"
+        return (cause == "stop" and after.state == "stopped") or (
+            cause in {"restored", "meeting"} and _end(after) in {"waiting", "superseded"}
+        )
+    if cause == "suppressed":
+        return before.state == "waiting" and after.reason == "suppressed"
+    if cause == "restored":  # another meeting took over meanwhile
+        return _end(after) in {"superseded", "waiting"}
     return after.state in MAY_BECOME[before.state]
 
 

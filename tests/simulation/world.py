@@ -119,5 +119,5 @@ def educator(number: int, chance: random.Random) -> Person:
         quiet_to=quiet_to,
         holidays=place.holidays if chance.random() < 0.8 else None,
         breaks=place.breaks if chance.random() < 0.8 else (),
-        daily_limit=chance.choices((5, 3, 10, 2, 1), (72, 9, 14, 3, 2))[0],
+        daily_limit=chance.choices((5, 3, 10, 2, 1), (70, 9, 12, 3, 6))[0],
     )

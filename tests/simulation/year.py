@@ -45,7 +45,8 @@ class Year:
             fires_at = self._fires_at(due_at) if due_at is not None else ENDS
             if self._to_come and self._to_come[0][0] <= fires_at:
                 self._now, _, happening = heapq.heappop(self._to_come)
-                happening(self._now)
+                if not self.book.is_erased:
+                    happening(self._now)
             elif fires_at < ENDS:
                 self._now = fires_at
                 self._lag = self._some_lag()

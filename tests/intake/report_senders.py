@@ -62,7 +62,7 @@ class Amazon:
 
 @asynccontextmanager
 async def serving_reports(
-    pool: Pool, keys: tuple[SecretStr, ...], amazon: Amazon, monkeypatch: pytest.MonkeyPatch
+    pool: Pool, keys: tuple[SecretStr, ...], amazon: Amazon, monkeypatch: pytest.MonkeyPatch, **more: Any
 ) -> AsyncIterator[Intake]:
     """Serve intake, which finds Amazon here."""
     routes = snsbox.routes
@@ -71,7 +71,7 @@ async def serving_reports(
         "inbound_key": SecretStr(INBOUND_KEY), "mailgun_signing_key": SecretStr(SIGNING_KEY),
         "inbound_address": ADDRESS, "sendgrid_public_key": PUBLIC_KEY, "sns_topics": (TOPIC,),
     }  # fmt: skip
-    async with serving(pool, keys, **given) as served:
+    async with serving(pool, keys, **given | more) as served:
         yield served
 
 

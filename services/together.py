@@ -29,7 +29,7 @@ from shared import log as logs
 from shared.bus import Bus, LocalBus
 from shared.command import Failed, database_errors_in_words
 from shared.rabbit import RabbitBus
-from shared.serve import stop_on_signals
+from shared.serve import Check, stop_on_signals
 from shared.settings import Settings, SettingsError
 
 READY_WITHIN_SECONDS: Final = 60.0
@@ -158,11 +158,14 @@ async def _services(config: Settings, bus: Bus, planner: Planner, mailbox: Mailb
             add_pages(app, mailbox)
 
     stops = [asyncio.Event() for _ in range(3)]
+    beside: dict[str, Check] = {}
     async with asyncio.TaskGroup() as group:
         tasks = [
-            group.create_task(notifier.run(config, bus, stops[0])),
-            group.create_task(scheduler.run(config, bus, stops[1])),
-            group.create_task(intake.run(config, bus, stops[2], planner=planner, port=config.port, mount=mount)),
+            group.create_task(notifier.run(config, bus, stops[0], beside=beside)),
+            group.create_task(scheduler.run(config, bus, stops[1], beside=beside)),
+            group.create_task(
+                intake.run(config, bus, stops[2], planner=planner, port=config.port, mount=mount, beside=beside)
+            ),
         ]
         await stop.wait()
         for task, its_stop in reversed(list(zip(tasks, stops, strict=True))):

@@ -5,7 +5,7 @@ import errno
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import aiohttp.http_parser
@@ -36,6 +36,7 @@ class Service:
     start: Callable[[], Awaitable[None]]  # waits for the dependencies; the loops begin after it
     loops: Sequence[tuple[str, Loop]]  # begun in this order, stopped in reverse
     vital: Collection[str] | None = None  # the checks without which the work cannot be done; None: all of them
+    beside: dict[str, Check] = field(default_factory=dict)  # of services in this process that have no web server
 
 
 async def serve(service: Service, stop: asyncio.Event, *, started: Callable[[int], None] | None = None) -> None:
@@ -47,7 +48,9 @@ async def serve(service: Service, stop: asyncio.Event, *, started: Callable[[int
     _refuse_slow_parser()
     standing = _Standing()
     runner: web.AppRunner | None = None
-    if service.port is not None:
+    if service.port is None:
+        service.beside.update(service.checks)
+    else:
         _add_routes(service, standing)
         runner = make_runner(service.app, shutdown_timeout=DRAIN_SECONDS)
         await runner.setup()
@@ -172,8 +175,9 @@ def _add_routes(service: Service, standing: _Standing) -> None:
         return web.Response(text="ok")
 
     async def readyz(_: web.Request) -> web.Response:
-        words = await asyncio.gather(*(_ask(check) for check in service.checks.values()))
-        checks = dict(zip(service.checks, words, strict=True))
+        asked = {**service.beside, **service.checks}
+        words = await asyncio.gather(*(_ask(check) for check in asked.values()))
+        checks = dict(zip(asked, words, strict=True))
         vital = service.checks.keys() if service.vital is None else service.vital
         if standing.state != "running":
             status, checks["service"] = "unavailable", standing.state

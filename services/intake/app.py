@@ -42,7 +42,7 @@ from shared.links import Links
 from shared.poll import poll
 from shared.problem import Problem
 from shared.receive import receiver
-from shared.serve import Service, serve, until_stopped
+from shared.serve import Check, Service, serve, until_stopped
 from shared.settings import Settings, SettingsError
 from shared.signing import Box, Fingerprints
 from shared.wake import listen
@@ -67,8 +67,12 @@ async def run(
     port: int | None = None,
     mount: Callable[[web.Application], None] | None = None,
     started: Callable[[int], None] | None = None,
+    beside: dict[str, Check] | None = None,
 ) -> None:
-    """Serve until `stop` is set. Until the schema is known to be right every route of ours answers 503."""
+    """Serve until `stop` is set. Until the schema is known to be right every route of ours answers 503.
+
+    `/readyz` also asks the checks in `beside`, of services in this process that have no web server.
+    """
     for name in ("database_url", "public_url", "secret_key"):
         if not getattr(config, name):
             raise SettingsError(f"{name.upper()} is not set: set it, or {name.upper()}_FILE, in the environment")
@@ -133,6 +137,7 @@ async def run(
                 host=config.host,
                 port=port if port is not None else PORT if config.port is None else config.port,
                 checks={"database": lambda: vitals.answers(pool), "broker": bus.check},
+                beside={} if beside is None else beside,
                 vital=("database",),  # submissions are taken while the broker is away
                 start=start,
                 loops=(

@@ -35,8 +35,9 @@ async def run(
     *,
     port: int | None = None,
     started: Callable[[int], None] | None = None,
+    beside: dict[str, Check] | None = None,
 ) -> None:
-    """Send nudges until `stop` is set; without a port there is no web server.
+    """Send nudges until `stop` is set; without a port there is no web server: its checks go into `beside`.
 
     Raises `SettingsError` for what is missing, or cannot be used.
     """
@@ -94,6 +95,7 @@ async def run(
                 host=config.host,
                 port=port,
                 checks=checks(pool, bus, channels),
+                beside={} if beside is None else beside,
                 vital=("database", "broker"),  # while a channel is paused there is nothing that a restart would mend
                 start=lambda: db.wait_for_schema(pool, SERVICE),
                 loops=(

@@ -16,7 +16,7 @@ from shared.bus import Bus
 from shared.db import Pool
 from shared.poll import poll
 from shared.receive import receiver
-from shared.serve import Service, serve, until_stopped
+from shared.serve import Check, Service, serve, until_stopped
 from shared.settings import Settings, SettingsError
 from shared.wake import listen
 from shared.web import application
@@ -35,8 +35,9 @@ async def run(
     *,
     port: int | None = None,
     started: Callable[[int], None] | None = None,
+    beside: dict[str, Check] | None = None,
 ) -> None:
-    """Plan and fire until `stop` is set; without a port there is no web server.
+    """Plan and fire until `stop` is set; without a port there is no web server: its checks go into `beside`.
 
     Raises `SettingsError` for a missing setting, and for a plan that cannot be read.
     """
@@ -107,6 +108,7 @@ async def run(
                     "backlog": lambda: _check_backlog(pool),
                     "people": lambda: _check_people(pool),
                 },
+                beside={} if beside is None else beside,
                 vital=("database", "broker"),
                 start=start,
                 loops=(

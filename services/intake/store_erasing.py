@@ -120,8 +120,18 @@ async def forget_mentions(conn: Connection, words: Sequence[str]) -> int:
 async def forget_address(conn: Connection, address: str) -> tuple[str, ...]:
     """Delete what is kept by an address; return the names of the sources that were one person's, and are disabled.
 
-    A token that opened this person's data opens nothing any more.
+    A token that opened this person's data opens nothing any more. What they alone handed in, and was rejected, goes.
     """
+    await conn.execute(
+        """
+        DELETE FROM submissions
+         WHERE state = 'rejected'
+           AND (token IN (SELECT id FROM api_tokens WHERE owner = $1)
+                OR source IN (SELECT id FROM sources
+                               WHERE lower(owner) = $1 OR lower(fixed ->> 'owner.email') = $1))
+        """,
+        address,
+    )
     await conn.execute("DELETE FROM suppressed WHERE address = $1", address)
     await conn.execute(
         """

@@ -62,7 +62,16 @@ async def test_nothing_is_left_of_who_is_erased(intake: Intake) -> None:
     assert status == 201
     assert (await source.send(meeting(contact={"name": "Zoe Canary"}))).status == 202
     assert (await source.send(meeting(contact=None), id="msg_2")).status == 422  # kept as rejected
-    await intake.source("standard", name="Hers", owner=ADA)
+    hers = await intake.source("standard", name="Hers", owner=ADA)
+    # Of these the address says nothing: only the meeting that they became does.
+    assert (await hers.send(meeting(owner={"name": "Ada Canary"}, contact={"name": "Kim Canary"}))).status == 202
+    assert (await hers.send(meeting(owner={}, contact={"email": "x"}), id="msg_2")).status == 422
+    async with intake.client.post(
+        "/api/v1/meetings", json={"notes": "canary"}, headers=await intake.token(owner=ADA)
+    ) as a:
+        assert a.status == 422
+    lee = meeting(contact={"name": "Lee Canary"})
+    assert (await send(intake, "POST", "/meetings", lee, **{"Idempotency-Key": "the second"}))[0] == 201
     await intake.token(owner=ADA)
     what = logged["meetings"][0]
     await send(intake, "POST", f"/connections/{what['connection']}/touches", {"note": "canary"})
@@ -84,7 +93,7 @@ async def test_nothing_is_left_of_who_is_erased(intake: Intake) -> None:
     status, answer = await send(intake, "DELETE", f"/people/{ADA.upper()}")
 
     assert status == 202
-    assert (answer["person"], answer["meetings"], answer["disabled_sources"]) == (str(one.person), 2, ["Hers"])
+    assert (answer["person"], answer["meetings"], answer["disabled_sources"]) == (str(one.person), 4, ["Hers"])
     assert "scheduler and the notifier" in answer["complete"]
     # On its way to the others are the addresses alone, by which they find what they keep.
     [erased] = await told(intake, PersonErased)

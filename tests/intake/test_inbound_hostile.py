@@ -108,14 +108,8 @@ async def test_reports_with_anything_in_any_place_are_read(intake: Intake, vendo
         "postmark": ("RecordType", "ID", "Type", "Metadata", "MessageID", "Email", "BouncedAt", "Details", "Inactive"),
         "ses": ("notificationType", "bounce", "mail", "complaint", "delivery", "eventType"),
     }[vendor]
-    right: dict[str, Any] = {
-        "mailgun": {
-            "event": "failed",
-            "severity": "permanent",
-            "reason": "bounce",
-            "id": "1",
-            "recipient": "a@b.example",
-        },
+    rights: dict[str, dict[str, Any]] = {
+        "mailgun": {"event": "failed", "severity": "permanent", "reason": "bounce", "recipient": "a@b.example"},
         "postmark": {"RecordType": "Bounce", "Type": "HardBounce", "Email": "a@b.example", "Inactive": True, "ID": 1},
         "ses": {"notificationType": "Bounce", "bounce": {"bounceType": "Permanent", "bouncedRecipients": [{}]}},
     }

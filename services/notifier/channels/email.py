@@ -1,8 +1,9 @@
 """Email, over SMTP: one recipient a transaction, every stage with its own time-out."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Final
 
 from aiosmtplib import SMTP, SMTPException, SMTPResponseException, SMTPTimeoutError
 from aiosmtplib.protocol import PERIOD_REGEX, normalize_message_line_endings
@@ -22,6 +23,9 @@ from shared.links import Links
 from shared.mail_tokens import MailTokens, Use
 from shared.settings import Settings, SettingsError
 
+# Reports of vendors name our Message-ID or the envelope's sender; Postmark's name neither.
+MARKS: Final[Mapping[str, str]] = {".postmarkapp.com": "X-PM-Metadata-nudge"}
+
 
 def open_email(config: Settings) -> "Email":
     """Return the channel as the settings want it; raises `SettingsError`. It connects with the first mail."""
@@ -32,13 +36,15 @@ def open_email(config: Settings) -> "Email":
     except Unwritable as error:
         raise SettingsError(f"MAIL_FROM: {error}") from error
     hello = mail_from.domain if "." in mail_from.domain else "localhost"
-    connections = Connections(server(config.smtp_url.get_secret_value()), hello=hello, timeouts=Timeouts())
+    smtp = server(config.smtp_url.get_secret_value())
+    connections = Connections(smtp, hello=hello, timeouts=Timeouts())
     return Email(
         connections,
         mail_from=mail_from,
         links=Links(config.public_url, config.secret_key),
         tokens=MailTokens(config.inbound_address, config.secret_key) if config.inbound_address else None,
         verp=config.verp,
+        mark=next((mark for host, mark in MARKS.items() if smtp.host.endswith(host)), None),
         dkim=dkim_key.read(config, domain=mail_from.domain),
         pace=Pace(config.mail_pace),
     )
@@ -53,6 +59,7 @@ class Email:
         links: Links,
         tokens: MailTokens | None = None,
         verp: bool = True,
+        mark: str | None = None,
         dkim: DkimKey | None = None,
         pace: Pace | None = None,
         monotonic: Callable[[], float] = time.monotonic,
@@ -63,6 +70,7 @@ class Email:
         self._links = links
         self._tokens = tokens  # None: nobody takes mail in for us
         self._verp = verp
+        self._mark = mark  # the header whose value the vendor's reports give back to us
         self.dkim = dkim
         self._pace = pace or Pace(0)
         self._monotonic = monotonic
@@ -140,6 +148,7 @@ class Email:
             at=now,
             reply_to=self._address("reply", nudge),
             unsubscribe=self._address("unsub", nudge),
+            marks={self._mark: str(nudge.nudge)} if self._mark else {},
         )
         return self.dkim.signed(content) if self.dkim else content
 

@@ -1,5 +1,6 @@
 """A mail as the bytes that go over the wire."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from email.errors import MessageError
@@ -45,6 +46,7 @@ def _encoded(header: str, text: str) -> str:
 
 
 POLICY: Final = _Lines(linesep="\r\n", max_line_length=998)
+NO_MARKS: Final[Mapping[str, str]] = {}
 
 
 class Unwritable(Exception):
@@ -100,10 +102,12 @@ def written(
     at: datetime,
     reply_to: str | None = None,
     unsubscribe: str | None = None,
+    marks: Mapping[str, str] = NO_MARKS,
 ) -> bytes:
     """Return the whole message, every line ended with CRLF; raises `Unwritable`.
 
-    `reply_to` and `unsubscribe` are addresses of ours that take answers to this very mail.
+    `reply_to` and `unsubscribe` are addresses of ours that take answers to this very mail; `marks` are headers that its
+    vendor gives back to us.
     """
     message = EmailMessage(POLICY)
     try:
@@ -123,6 +127,8 @@ def written(
         message["X-Auto-Response-Suppress"] = "OOF, AutoReply"
         ways = [mail.leave_url, *([f"mailto:{unsubscribe}"] if unsubscribe else [])]
         message["List-Unsubscribe"] = ", ".join(f"<{way}>" for way in ways)
+        for name, value in marks.items():
+            message[name] = value
         message["MIME-Version"] = "1.0"
         message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"  # RFC 8058
         boundary = f"=_{message_id[1 : message_id.rindex('@')]}"

@@ -90,7 +90,7 @@ async def test_a_newcomer_pastes_the_line_and_sees_a_mail(environment: dict[str,
         async with client.get(f"http://127.0.0.1:{port}/readyz") as ready:
             told = await ready.json()
         assert told["status"] == "ok"
-        assert told["checks"].keys() == {"database", "broker", "backlog", "people", "channel email"}, "of all three"
+        assert told["checks"].keys() >= {"database", "broker", "backlog", "people", "channel email"}, "of all three"
 
 
 async def test_a_second_terminal_finds_it_and_a_second_run_is_refused(environment: dict[str, str]) -> None:

@@ -29,7 +29,8 @@ OPEN: Final = """
       LEFT JOIN meetings m ON m.id = f.meeting
      WHERE f.state = 'nudged' AND f.addressee = 'owner'
        AND NOT EXISTS (SELECT FROM acts a
-                        WHERE a.follow_up = f.id AND (a.act = 'done' OR (a.act = 'later' AND a.nudge = f.nudge)))
+                        WHERE a.person = f.person AND a.follow_up = f.id
+                          AND (a.act = 'done' OR (a.act = 'later' AND a.nudge = f.nudge)))
        AND NOT EXISTS (SELECT FROM acts a
                         WHERE a.act = 'stop' AND a.person = f.person AND a.at >= coalesce(m.logged_at, '-infinity')
                           AND (a.connection = f.connection OR (a.connection IS NULL AND a.channel = n.channel)))

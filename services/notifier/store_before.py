@@ -48,7 +48,7 @@ async def _take_lost(conn: Connection, nudges: Sequence[UUID], now: datetime) ->
               LEFT JOIN deliveries t ON t.nudge_id = l.told_by
              WHERE d.nudge_id = ANY ($1::uuid[]) AND d.channel <> 'sms' AND d.facts ->> 'to' = 'owner'
                AND l.state IN ('bounced', 'failed') AND l.reason IS DISTINCT FROM 'unknown'
-               AND l.ended_at > $2::timestamptz - $3::interval
+               AND l.ended_at > $2::timestamptz - $3::interval AND l.bare_at IS NULL
                AND (l.told_by IS NULL OR l.told_by = d.nudge_id OR t.state IS NULL
                     OR t.state IN ('skipped', 'failed', 'bounced'))
         )
@@ -64,7 +64,9 @@ async def _take_lost(conn: Connection, nudges: Sequence[UUID], now: datetime) ->
     )
     found: defaultdict[UUID, tuple[Lost, ...]] = defaultdict(tuple)
     for row in sorted(rows, key=lambda row: row["at"]):
-        found[row["told_by"]] += (_lost(row),)
+        one = _lost(row)
+        if one.names or one.to:  # else nothing is known any more of whom it was about
+            found[row["told_by"]] += (one,)
     return found
 
 

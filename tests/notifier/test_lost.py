@@ -1,17 +1,16 @@
 """What did not arrive is told to its owner by the next mail that does."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
+from services.notifier.pruning import prune
 from shared.db import Pool
 from shared.events import NudgeDue, Sender
 from tests.factories import contact, due_follow_up, nudge_due, recipient, reported
 from tests.notifier.sending import MINUTE, Clock, Notifier, receive, state
 from tests.servers.smtp import Mailbox, Scripted
 
-SUPPRESSED = "afterhello.address.suppressed.v1"
 HOUR = timedelta(hours=1)
-NOW = datetime(2026, 11, 24, 20, 30, tzinfo=UTC)
 
 
 async def sent(pool: Pool, mailbox: Mailbox, **given: Any) -> NudgeDue:
@@ -95,3 +94,15 @@ async def test_nobody_is_told_of_what_somebody_else_did_not_get(notifier_pool: P
     await receive(notifier_pool, [reported("bounced", nudge=lost.data.nudge, code="5.2.2")])
     await sent(notifier_pool, mailbox, recipient=recipient(address="bo@school.example"))
     assert "Zebulon" not in words(mailbox)
+
+
+async def test_of_what_no_words_are_kept_any_more_nothing_is_said(notifier_pool: Pool, mailbox: Mailbox) -> None:
+    ada = recipient()
+    lost = await sent(
+        notifier_pool, mailbox, recipient=ada, follow_ups=(due_follow_up(contact=contact(name="Zebulon Quist")),)
+    )
+    await receive(notifier_pool, [reported("bounced", nudge=lost.data.nudge, code="5.2.2")])
+    await notifier_pool.execute("UPDATE deliveries SET ended_at = ended_at - interval '1 day'")
+    assert await prune(notifier_pool, keep=HOUR) == 1
+    await sent(notifier_pool, mailbox, recipient=ada)
+    assert "reach" not in words(mailbox)

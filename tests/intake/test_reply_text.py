@@ -41,6 +41,15 @@ def test_words_above_a_quoted_mail_are_understood_whatever_quotes_it(program: st
         "Alto",
         "pare",
         "arrêt",
+        "STOP STOP STOP",
+        "stop.stop",
+        "stop immediately",
+        "Stop, thank you very much",
+        "STOP - Ada",
+        "Who is this? Stop.",
+        "STOP\n\nSent from my iPhone",
+        "STOP1",
+        "stop afterhello",
     ],
 )
 def test_stop_is_heard_in_whatever_spelling(text: str) -> None:
@@ -76,6 +85,28 @@ def test_stop_is_heard_in_whatever_spelling(text: str) -> None:
         "Quiero darme de baja",
         "leave me alone",
         "número equivocado",
+        "No más mensajes",
+        "no quiero recibir más mensajes",
+        "no me escribas",
+        "Deja de escribirme",
+        "Dame de baja",
+        "detente",
+        "Quítame de la lista",
+        "déjame en paz",
+        "I do not want these texts",
+        "I no longer want to receive these",
+        "I'd like to stop receiving these",
+        "I want to stop",
+        "Can you stop?",
+        "stop these",
+        "cancel my subscription",
+        "Stop SMS",
+        "stop notifications",
+        "unsubscribe from all",
+        "unsuscribe",
+        "please delete my number",
+        "dont txt me",
+        "never contact me again",
     ],
 )
 def test_whoever_asks_for_the_end_of_it_in_words_of_their_own_is_heard(text: str) -> None:
@@ -96,6 +127,12 @@ def test_whoever_asks_for_the_end_of_it_in_words_of_their_own_is_heard(text: str
         "",
         "🛑",
         "please cancel the appointment",
+        "please don't stop sending these",
+        "do not email her yet",
+        "I will never write to her",
+        "wrong number for Erin, hers is 555",
+        "don't stop by",
+        "stop by",
         "the end is near",
         "I will be done later",
         "done with it?",
@@ -127,12 +164,23 @@ def test_what_is_not_plain_is_not_guessed(text: str) -> None:
         ("mañana", "1 day"),
         ("later a week", "1 week"),
         ("in 3 days", "3 days"),
+        ("3 days", "3 days"),
+        ("2 weeks", "2 weeks"),
+        ("LATER3D", "3 days"),
+        ("later ten days", "10 days"),
         ("later, 2 weeks please", "2 weeks"),
         ("later 2 years", "2 years"),
     ],
 )
 def test_how_long_later_is(text: str, how_long: str) -> None:
     assert reply_words.read(text, today=TODAY) == Said(meant="later", later=Later(span=how_long))
+
+
+@pytest.mark.parametrize(
+    "text", ["DONE", "done.", "Done, thanks", "yes, done!", "It's done", "I did it", "¡Hecho!", "Ya está"]
+)
+def test_done_is_heard_in_whatever_words(text: str) -> None:
+    assert reply_words.read(text, today=TODAY) == Said(meant="done")
 
 
 def test_a_day_and_a_number_of_the_list_are_read() -> None:

@@ -38,27 +38,35 @@ OPEN: Final = """
 
 
 async def of_people(conn: Connection, people: Sequence[UUID], channel: Channel) -> list[Open]:
-    """Return what waits for an answer on this channel, of each connection the newest alone, the oldest first."""
+    """Return what waits for an answer on this channel, of each connection the newest alone, the oldest first.
+
+    What has not been said to have gone out counts when there is nothing else: whoever answers may have it already.
+    """
     rows = await conn.fetch(
         f"""
         SELECT * FROM (
-            SELECT DISTINCT ON (opened.connection) opened.*, n.changed_at
-              FROM ({OPEN} AND f.person = ANY ($1::uuid[]) AND n.channel = $2 AND n.state IN ('sent', 'delivered')
+            SELECT DISTINCT ON (opened.connection) opened.*, n.changed_at,
+                   n.state IN ('sent', 'delivered') AS is_sent
+              FROM ({OPEN} AND f.person = ANY ($1::uuid[]) AND n.channel = $2
+                       AND (n.state IN ('queued', 'sent', 'delivered') OR n.reason = 'unknown')
                        AND n.changed_at > clock_timestamp() - $3::interval) opened
               JOIN nudges n ON n.id = opened.nudge
-             ORDER BY opened.connection, n.changed_at DESC, opened.follow_up) newest
+             ORDER BY opened.connection, n.state IN ('sent', 'delivered') DESC, n.changed_at DESC, opened.follow_up
+        ) newest
          ORDER BY changed_at, follow_up
         """,  # noqa: S608 - ours
         list(people),
         channel,
         OPEN_FOR,
     )
-    return [_open(row) for row in rows]
+    went_out = [row for row in rows if row["is_sent"]]
+    return [_open(row) for row in went_out or rows]
 
 
 async def of_nudge(conn: Connection, nudge: UUID) -> list[Open]:
-    """Return what of this nudge waits for an answer."""
-    rows = await conn.fetch(f"{OPEN} AND f.nudge = $1 ORDER BY f.due_at, f.id", nudge)
+    """Return what of this nudge waits for an answer, also when another has come about it since."""
+    carried = "(f.nudge = $1 OR f.id = ANY (SELECT unnest(follow_ups) FROM nudges WHERE id = $1))"
+    rows = await conn.fetch(f"{OPEN} AND {carried} ORDER BY f.due_at, f.id", nudge)
     return [_open(row) for row in rows]
 
 

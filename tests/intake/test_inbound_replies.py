@@ -6,13 +6,16 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from services.intake import timeline
 from shared import stops
 from shared.db import Pool
+from shared.events import new_id
 from shared.mail_tokens import MailTokens
 from tests.intake import postmen
 from tests.intake.inbound_mail import ADDRESS, ERIN, GIVEN, acted, answer, mail_nudged, touches
 from tests.intake.postmen import ADA, VENDORS, Mail
 from tests.intake.quoting import HTML, QUOTED
+from tests.intake.rows import delivery_changed, follow_up_changed
 from tests.intake.serving import Intake, serving
 
 vendors = pytest.mark.parametrize("vendor", VENDORS)
@@ -83,6 +86,17 @@ async def test_what_is_not_plain_does_nothing(intake: Intake, tokens: MailTokens
     what = await mail_nudged(intake.pool)
     await answer(intake, tokens, what, text)
     assert await acted(intake) == ([("later", "1 week")] if text == "later" else [])
+
+
+async def test_an_older_mail_about_the_same_is_answered_as_well(intake: Intake, tokens: MailTokens) -> None:
+    what = await mail_nudged(intake.pool)
+    async with intake.pool.acquire() as conn:
+        newer = delivery_changed(what, nudge=new_id(), channel="email", state="sent", follow_ups=[what.follow_up])
+        again = follow_up_changed(what, revision=9, state="nudged", nudge=newer.data.nudge)
+        await timeline.keep_nudges(conn, [newer.data])
+        await timeline.keep_follow_ups(conn, [again.data])
+    await answer(intake, tokens, what, "done")
+    assert await acted(intake) == [("done", "")]
 
 
 async def test_a_stop_concerns_the_person_that_the_nudge_was_about(intake: Intake, tokens: MailTokens) -> None:

@@ -172,73 +172,22 @@ async def test_of_one_connection_the_newest_nudge_is_meant_and_old_ones_are_over
     assert row["connection"] != erin.connection
 
 
+async def test_who_answers_before_we_know_that_it_went_out_is_understood(intake: Intake) -> None:
+    erin = await nudged(intake.pool)
+    await intake.pool.execute("UPDATE nudges SET state = 'queued'")
+    await by_gateway(intake, "done")
+    assert await acts(intake.pool) == [("done", "")]
+
+    bo = await nudged(intake.pool, "Bo", person=erin.person)
+    await nudged(intake.pool, "Cy", person=erin.person)
+    await intake.pool.execute("UPDATE nudges SET state = 'queued' WHERE id <> $1", bo.nudge)
+    await by_gateway(intake, "later")
+    assert await intake.pool.fetchval("SELECT follow_up FROM acts WHERE act = 'later'") == bo.follow_up
+
+
 async def test_nothing_that_waits_is_said_and_changes_nothing(intake: Intake) -> None:
     assert await by_gateway(intake, "done") == text_answers.answer("nothing", "en")
     assert await intake.events() == []
-
-
-async def test_each_answer_is_given_once_a_day_to_one_sender(intake: Intake) -> None:
-    await nudged(intake.pool)
-    first = [await by_gateway(intake, body) for body in ("HELP", "what?")]
-    again = [await by_gateway(intake, body) for body in ("info", "who is this")]
-    other = await by_gateway(intake, "HELP", sender="+15085550199")
-    await intake.pool.execute("UPDATE answered SET at = at - interval '25 hours'")
-
-    assert all(first)
-    assert again == [None, None]
-    assert other
-    assert await by_gateway(intake, "HELP")
-
-
-async def test_two_machines_that_answer_each_other_come_to_an_end(intake: Intake) -> None:
-    await nudged(intake.pool)
-    text, said = "hello?", 0
-    for _ in range(20):
-        reply = await by_gateway(intake, text)
-        said, text = said + (reply is not None), reply or text
-    assert said <= len(text_answers.ANSWERS["en"])
-
-
-async def test_answers_come_in_the_persons_language(intake: Intake) -> None:
-    await nudged(intake.pool, locale="es-MX")
-    assert await by_gateway(intake, "ayuda") == text_answers.answer("help", "es")
-
-
-def test_every_answer_is_one_part_in_the_letters_of_telephones() -> None:
-    gsm = set("@£$¥èéùìòÇ\nØøÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./:;<=>?¡ÄÖÑÜ§¿äöñüà") | set(
-        "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-    )
-    texts = [text for answers in text_answers.ANSWERS.values() for text in answers.values()]
-    for language in ("en", "es"):
-        names = ["Maximiliana-Extraordinaria", "Bo", "Cy", "Di", "Ed"]
-        texts += [text_answers.which(names, language, is_later=later) for later in (True, False)]
-    assert all(len(text) <= 160 and set(text) <= gsm for text in texts), [t for t in texts if not set(t) <= gsm]
-
-
-@pytest.mark.parametrize(
-    ("given", "status"),
-    [
-        ({"id": "1", "from": PHONE, "to": "+1", "text": "STOP"}, 200),
-        ({"id": "1", "from": PHONE, "to": "+1"}, 422),
-        ({"id": "1", "from": PHONE, "to": "+1", "text": "STOP", "more": 1}, 422),
-        ({"id": 1, "from": PHONE, "to": "+1", "text": "STOP"}, 422),
-        ({"id": "", "from": PHONE, "to": "+1", "text": "STOP"}, 422),
-        ({"id": "1", "from": "Erin", "to": "+1", "text": "STOP"}, 422),
-        ({"id": "1", "from": PHONE, "to": "+1", "text": "x" * 2001}, 422),
-        ([], 400),
-    ],
-)
-async def test_a_gateways_body_is_read_strictly(intake: Intake, given: Any, status: int) -> None:
-    answer = await intake.client.post("/inbound/http-sms", json=given, params={"key": KEY})
-    assert answer.status == status
-    assert (await intake.count("outbox")) == (status == 200)
-
-
-@pytest.mark.parametrize("key", ["", "wrong", KEY.upper(), f"{KEY} "])
-async def test_a_gateway_without_the_key_is_refused(intake: Intake, key: str) -> None:
-    document = {"id": "1", "from": PHONE, "to": "+1", "text": "STOP"}
-    answer = await intake.client.post("/inbound/http-sms", json=document, params={"key": key})
-    assert answer.status == 401
 
 
 async def test_start_also_lets_a_number_come_back_whose_holder_was_erased(

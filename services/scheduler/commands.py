@@ -12,7 +12,7 @@ import typer
 
 from services.scheduler import plan_file, school_days, texting, wishes
 from services.scheduler.offset import NoSuchTime
-from services.scheduler.plan import SHIPPED, PlannedFollowUp, Plans, schedule
+from services.scheduler.plan import SHIPPED, PlannedFollowUp, Plans, read_named, schedule
 from services.scheduler.plan_file import Plan, PlanError
 from services.scheduler.school_days import NoSuchDay, SchoolDays
 from services.scheduler.wall_clock import Clock
@@ -48,7 +48,7 @@ def check(
     rows: list[dict[str, object]] = []
     for file in files or _files():
         try:
-            read = plan_file.read(file)
+            read = read_named(file)
             rows.append({"file": str(file), "plan": read.name, "steps": len(read.steps), "mistakes": []})
         except PlanError as error:
             rows.append({"file": str(file), "plan": None, "steps": None, "mistakes": error.mistakes})
@@ -94,7 +94,7 @@ def preview(
     in_zone = _read("--zone", wishes.zone, known.time_zone if zone is None else zone)
     met = _typed("--met-at", lambda text: wishes.instant(text, in_zone), met_at)
     goal = _typed("--goal-at", lambda text: wishes.instant(text, in_zone), goal_at)
-    region = _typed("--holidays", school_days.region, holidays or known.holidays)
+    region = _typed("--holidays", school_days.region, known.holidays if holidays is None else holidays)
     quiet_from, quiet_to = _typed("--quiet", wishes.quiet, quiet) or (known.quiet_from, known.quiet_to)
     clock = Clock(
         zone=in_zone,

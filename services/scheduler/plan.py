@@ -75,11 +75,8 @@ class Plans:
         plans, mistakes = {}, []
         for folder in (SHIPPED, plans_dir):
             for path in sorted(folder.glob("*.toml")) if folder else ():
-                if not re.fullmatch(NAME, path.stem):
-                    mistakes.append(f"{path}: a plan's name is letters, digits, - and _, not {path.stem[:60]!r}")
-                    continue
                 try:
-                    plan = plan_file.read(path)
+                    plan = read_named(path)
                 except PlanError as error:
                     mistakes += error.mistakes
                 else:
@@ -119,6 +116,20 @@ class Plans:
         self._gone |= self._plans
         self._plans = plans
         log.info("plans.read", plans=sorted(plans))
+
+
+def read_named(path: Path) -> Plan:
+    """Return the plan in this file, whose name is that of the plan; raises `PlanError` with every mistake in both."""
+    mistakes: list[str] = []
+    if not re.fullmatch(NAME, path.stem):
+        mistakes.append(f"{path}: a plan's name is letters, digits, - and _, not {path.stem[:60]!r}")
+    try:
+        plan = plan_file.read(path)
+    except PlanError as error:
+        raise PlanError([*mistakes, *error.mistakes]) from None
+    if mistakes:
+        raise PlanError(mistakes)
+    return plan
 
 
 def _files(folder: Path | None) -> list[tuple[str, int, int]]:

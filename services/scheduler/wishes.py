@@ -1,7 +1,7 @@
 """Wishes as they are typed: instants, times of day, days, quiet hours, breaks."""
 
 import re
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -32,7 +32,8 @@ def instant(text: str, zone: ZoneInfo) -> datetime:
         raise Unreadable(f"{text[:60]!r} does not exist: {error}") from None
     if not FIRST_YEAR <= read.year <= LAST_YEAR:
         raise Unreadable(f"{text[:60]!r} is not between {FIRST_YEAR} and {LAST_YEAR}")
-    return read if read.tzinfo else read.replace(tzinfo=zone)
+    # In UTC: the zone's wall clock would go on showing a time, or a day, that it skips.
+    return (read if read.tzinfo else read.replace(tzinfo=zone)).astimezone(UTC)
 
 
 def zone(text: str) -> ZoneInfo:

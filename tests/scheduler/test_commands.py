@@ -83,6 +83,16 @@ def test_a_preview_skips_nothing_because_it_is_past_and_is_utc(capsys: Capture) 
     assert [row["due_at"] for row in rows] == ["1900-01-02T15:30:00Z", "1900-01-15T15:30:00Z", "1900-03-01T15:30:00Z"]
 
 
+def test_who_met_on_a_day_that_never_was_met_on_the_next(capsys: Capture, tmp_path: Path) -> None:
+    plan = tmp_path / "mine.toml"
+    plan.write_text('[[steps]]\nafter = "2 days"\nplaybook = "ask"\n')
+    samoan = ("--file", str(plan), "--zone", "Pacific/Apia", "--days", "sun,mon,tue")
+    # The offset before the gap makes 30 December 31 December there, as the API has it.
+    [skipped] = preview(capsys, *samoan, "--met-at", "2011-12-30T12:00")
+    assert [skipped] == preview(capsys, *samoan, "--met-at", "2011-12-30T12:00-10:00")
+    assert skipped["local"] == "2012-01-02T15:30:00"
+
+
 def test_a_preview_without_a_date_begins_now(capsys: Capture) -> None:
     rows = preview(capsys, "--plan", "demo")
     assert len(rows) == 3
@@ -109,6 +119,7 @@ def test_a_preview_without_a_date_begins_now(capsys: Capture) -> None:
         (["--days", "mon,funday"], "--days: 'funday' is no day"),
         (["--days", ""], "--days: "),
         (["--quiet", "21:00"], "--quiet: '21:00' are no quiet hours"),
+        (["--holidays", ""], "--holidays: '' is no region"),
         (["--holidays", "US-ZZ"], "--holidays: 'US-ZZ' is no region"),
         (["--breaks", "2026-12-21..2026-12-01"], "--breaks: '2026-12-21..2026-12-01' ends before it begins"),
         (["--breaks", "Christmas"], "--breaks: 'Christmas' is no break"),
@@ -202,6 +213,12 @@ def test_a_file_that_is_no_plan_is_refused_in_one_line(
 @pytest.mark.parametrize("path", ["/dev/zero", "/dev"])
 def test_what_is_no_file_is_not_read(capsys: Capture, path: str) -> None:
     assert f"{path}: cannot be read: is no file" in refused(capsys, "check", path)
+
+
+def test_check_knows_a_file_whose_name_no_plan_can_have(capsys: Capture, tmp_path: Path) -> None:
+    spaced = tmp_path / "my plan.toml"
+    spaced.write_text('[[steps]]\nafter = "1 day"\nplaybook = "ask"\n')
+    assert f"{spaced}: a plan's name is letters, digits, - and _" in refused(capsys, "check", str(spaced))
 
 
 def test_check_without_files_reads_all_plans_there_are(

@@ -92,7 +92,7 @@ def _shorter(words: str) -> Iterator[str]:
 
 def _beginnings(words: str) -> Iterator[str]:
     """The first word's beginning, shorter and shorter: some names are one word of any length."""
-    word = words.split()[0] if words else ""
+    word = next(iter(words.split()), "")
     for length in range(min(len(word) - 1, 24), 3, -1):
         yield word[:length]
 

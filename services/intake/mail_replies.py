@@ -49,6 +49,7 @@ class _Met:
 class _Nudge:
     id: UUID
     person: UUID
+    is_to_contact: bool  # it went to whom they met, in their name
     owner: str | None  # their address, in lower case
     zone: str
     channel: Channel
@@ -70,6 +71,9 @@ async def receive(conn: Connection, one: Letter, nudge: UUID) -> What:
         # To others, who are nobody of this nudge: it is not us who are spoken to.
         return "nothing" if written_to else await _obey(conn, found, one)
     if met := [met for met in found.met if met.address == sender]:
+        # The nudge went to them in the owner's name, and whoever says so plainly wants no other.
+        if found.is_to_contact and (said := await _said(conn, found, one)) and said.meant == "stop":
+            return await unsubscribe(conn, nudge) or "nothing"
         return await _touch(conn, found, met, "replied")
     return "nothing"
 
@@ -122,7 +126,8 @@ async def _find(conn: Connection, nudge: UUID) -> _Nudge | None:
     rows = await conn.fetch(
         """
         SELECT f.id AS follow_up, f.person, f.connection, lower(p.email) AS owner, p.time_zone AS zone,
-               coalesce(n.channel, 'email') AS channel, lower(c.contact ->> 'email') AS address
+               coalesce(n.channel, 'email') AS channel, coalesce(n.person <> f.person, false) AS is_to_contact,
+               lower(c.contact ->> 'email') AS address
           FROM follow_ups f
           JOIN people p ON p.id = f.person
           JOIN connections c ON c.id = f.connection
@@ -144,17 +149,13 @@ async def _find(conn: Connection, nudge: UUID) -> _Nudge | None:
         )
         for row in rows
     ]
-    return _Nudge(
-        id=nudge, person=first["person"], owner=first["owner"], zone=first["zone"], channel=first["channel"], met=met
-    )
+    about = {name: first[name] for name in ("person", "is_to_contact", "owner", "zone", "channel")}
+    return _Nudge(id=nudge, met=met, **about)
 
 
 async def _obey(conn: Connection, nudge: _Nudge, one: Letter) -> What:
     """Do what the owner says above what they quote, if it is plain; a stop concerns all that the nudge was about."""
-    today = (await db.now(conn)).astimezone(ZoneInfo(nudge.zone)).date()
-    texts = (*reply_text.candidates(one.text),)
-    said = next((found for text in texts if (found := reply_words.read(text, today=today, length=LENGTH))), None)
-    match said:
+    match await _said(conn, nudge, one):
         case Said(meant="stop", everything=True):
             assert nudge.owner is not None
             await leaving.stop_everything(conn, person=nudge.person, channel="email", address=nudge.owner, via="reply")
@@ -167,10 +168,17 @@ async def _obey(conn: Connection, nudge: _Nudge, one: Letter) -> What:
             assert nudge.owner is not None
             await leaving.start_again(conn, person=nudge.person, channel="email", address=nudge.owner)
             return "start"
-        case Said(meant="done" | "later"):
+        case Said(meant="done" | "later") as said:
             return await _act(conn, nudge, said)
         case _:
             return "nothing"
+
+
+async def _said(conn: Connection, nudge: _Nudge, one: Letter) -> Said | None:
+    """Return what is said above what they quote, if it is plain."""
+    today = (await db.now(conn)).astimezone(ZoneInfo(nudge.zone)).date()
+    texts = reply_text.candidates(one.text)
+    return next((found for text in texts if (found := reply_words.read(text, today=today, length=LENGTH))), None)
 
 
 async def _act(conn: Connection, nudge: _Nudge, said: Said) -> What:

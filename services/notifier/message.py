@@ -94,7 +94,7 @@ def mail(
         "lost": [_lost(one, nudge, said) for one in lost[:LOST_LIMIT]],
         "missed": _missed(nudge, said),
         "because": _because(nudge, stories),
-        "answers_to": one_line(answers_to or "", 254),
+        "answers": _answers(follow_ups, stories, nudge, answers_to),
         "leave_url": leave_url,
     }
     blocks = [_block(follow_up, story, nudge, links) for follow_up, story in zip(follow_ups, stories, strict=True)]
@@ -178,6 +178,16 @@ def _because(nudge: NudgeData, stories: Sequence[Story]) -> str:
     if first.words.has("because") and not any(story.them for story in stories):
         return first.say("because")
     return first.say("page.because", several=len(stories) > 1)
+
+
+def _answers(
+    follow_ups: Sequence[DueFollowUp], stories: Sequence[Story], nudge: NudgeData, answers_to: str | None
+) -> str:
+    """Which answers are understood at this address: of several people nobody could tell who is done."""
+    if not answers_to or nudge.to != "owner" or not any(story.them for story in stories):
+        return ""
+    is_one = len({follow_up.connection for follow_up in follow_ups}) == 1
+    return stories[0].say("page.answers" if is_one else "page.answers_several", address=one_line(answers_to, 254))
 
 
 def _missed(nudge: NudgeData, said: Words) -> list[dict[str, str]]:

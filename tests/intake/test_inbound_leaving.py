@@ -11,7 +11,7 @@ from shared.db import Pool
 from shared.events import new_id
 from shared.mail_tokens import MailTokens
 from tests.intake import postmen
-from tests.intake.inbound_mail import ADDRESS, GIVEN, acted, answer, mail_nudged, touches
+from tests.intake.inbound_mail import ADDRESS, ERIN, GIVEN, acted, answer, mail_nudged, touches
 from tests.intake.postmen import ADA, VENDORS, Mail
 from tests.intake.serving import Intake, serving
 
@@ -49,6 +49,29 @@ async def test_a_mail_that_a_server_sends_back_to_it_does_not(intake: Intake, to
         intake, tokens, what, "", use="unsub", sender="MAILER-DAEMON@school.example", vendor="mailgun", return_path=""
     )
     assert await acted(intake) == []
+
+
+@pytest.mark.parametrize("together", [False, True])
+@pytest.mark.parametrize("text", ["stop", "Please unsubscribe me.\n\n> On Wed, Afterhello wrote:\n> Hello Erin"])
+async def test_a_contact_who_was_written_to_leaves_by_an_answer(
+    intake: Intake, tokens: MailTokens, text: str, together: bool
+) -> None:
+    what = await mail_nudged(intake.pool)
+    contact = new_id()
+    await intake.pool.execute("UPDATE nudges SET person = $2 WHERE id = $1", what.nudge, contact)
+    ours = tokens.address("reply", what.nudge)
+    to = f"{ADA}, {ours}" if together else ours
+    await answer(intake, tokens, what, text, sender=f"Erin <{ERIN}>", to=to)
+    [suppressed] = [event["data"] for event in await intake.events() if event["type"].endswith("suppressed.v1")]
+    assert (suppressed["address"], suppressed["person"]) == (ERIN, str(contact))
+    assert await touches(intake) == []  # it is no word to the one they met
+
+
+async def test_a_contact_who_was_written_to_is_in_touch_by_any_other_answer(intake: Intake, tokens: MailTokens) -> None:
+    what = await mail_nudged(intake.pool)
+    await intake.pool.execute("UPDATE nudges SET person = $2 WHERE id = $1", what.nudge, new_id())
+    await answer(intake, tokens, what, "done", sender=f"Erin <{ERIN}>")
+    assert (await touches(intake), await acted(intake)) == (["answered"], [])
 
 
 async def test_a_wish_to_leave_of_which_we_have_not_heard_yet_is_asked_for_again(

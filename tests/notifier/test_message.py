@@ -158,6 +158,19 @@ def test_where_answers_are_understood_the_message_says_so() -> None:
     assert "Or write" not in written(nudge()).text
 
 
+def test_of_answers_only_those_are_named_that_are_understood() -> None:
+    ours = "reply+abc@in.school.example"
+    for locale, stop in (("en", f"Or write stop, for all of them, to {ours}"), ("es", f"O escribe parar a {ours}")):
+        about_many = written(several(locale=locale), answers_to=ours).text
+        assert stop in about_many  # of several nobody can tell who is done
+        assert "later 2 weeks" not in about_many and "más tarde 2 semanas" not in about_many
+    met_twice = [follow_up(n, connection=UUID(int=4)) for n in (1, 2)]
+    assert "Or write done, later 2 weeks" in written(nudge(*met_twice), answers_to=ours).text
+    for nobody_met in ("who-did-you-meet", "confirm-address"):
+        assert ours not in written(of(nobody_met), answers_to=ours).text
+    assert ours not in written(to_contact(), answers_to=ours).text  # what is done is not for a contact to say
+
+
 def test_a_contact_is_told_nothing_that_was_noted_or_promised() -> None:
     mail = written(to_contact())
     for said in (mail.subject, mail.text, mail.html):

@@ -1,5 +1,6 @@
 """What a text from a telephone does: STOP and START for its number, DONE and LATER for what it was nudged about."""
 
+import base64
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
@@ -61,7 +62,8 @@ async def receive(conn: Connection, text: Text, *, confirms_stop: bool, erased: 
     if not await proofs.once(conn, text.vendor, text.id):
         return Replied(what="repeated")
     whose = await _whose(conn, text.sender)
-    said = reply_words.read(text.text, today=whose.today)
+    texts = (text.text, _unpacked(text.text))
+    said = next((found for one in texts if one and (found := reply_words.read(one, today=whose.today))), None)
     match said:
         case Said(meant="stop"):
             await _stop(conn, whose)
@@ -75,6 +77,14 @@ async def receive(conn: Connection, text: Text, *, confirms_stop: bool, erased: 
             return await _act(conn, whose, said)
         case _:
             return await _answer(conn, whose, "unclear")
+
+
+def _unpacked(text: str) -> str | None:
+    """Some gateways hand on what was written in base64 (`U1RPUA==`)."""
+    try:
+        return base64.b64decode(text, validate=True).decode()
+    except ValueError:
+        return None
 
 
 async def _whose(conn: Connection, number: str) -> _Whose:

@@ -12,8 +12,8 @@ import structlog
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
-from services.intake import erasing, fields, reporting, text_replies
-from services.intake.inbound import twilio
+from services.intake import erasing, fields, reply_words, reporting, text_replies
+from services.intake.inbound import report, twilio
 from services.intake.inbound.door import knows_the_key, unproven
 from services.intake.text_replies import Replied, Text
 from shared import db
@@ -75,7 +75,9 @@ class Textbox:
         if not twilio.is_signed(url, given, raw, signature, token, is_json=is_json):
             raise unproven()
         found = {name: value for name, value in read_json(raw).items() if isinstance(value, str)} if is_json else {}
-        return await self._twilio(dict(given) | found, request.query.get("nudge"))
+        # The bytes as they came are what is signed; none of what no database holds goes on from here.
+        cleaned = {report.text(name): report.text(value) for name, value in (dict(given) | found).items()}
+        return await self._twilio(cleaned, request.query.get("nudge"))
 
     async def from_gateway(self, request: web.Request) -> web.Response:
         """Answer in JSON with what is to be texted back, or null."""
@@ -109,7 +111,7 @@ class Textbox:
             log.info("text.ignored", vendor="twilio")
             return _twiml(None)
         # What Twilio itself has taken for one of these, by words of the operator's own, it has answered, too.
-        taken_for = given.get("OptOutType", "").upper()
+        taken_for = given.get("OptOutType", "").upper() or twilio.TAKES_FOR.get(reply_words.folded(given["Body"]), "")
         is_taken = taken_for in {"STOP", "START", "HELP"}
         replied = await self._receive(
             Text(vendor="twilio", id=sid, sender=number, text=taken_for if is_taken else given["Body"])
@@ -118,8 +120,8 @@ class Textbox:
 
     async def _report(self, given: dict[str, str], sid: str, status: str, nudge: str | None) -> None:
         async def tell(conn: Connection) -> int:
-            report = twilio.report(list(given.items()), nudge=nudge, at=await db.now(conn))
-            return await reporting.tell(conn, "twilio", [(f"{sid} {status}", report)] if report else [])
+            said = twilio.report(list(given.items()), nudge=nudge, at=await db.now(conn))
+            return await reporting.tell(conn, "twilio", [(f"{sid} {status}", said)] if said else [])
 
         new = await db.in_transaction(self._pool, tell)
         log.info("report.received", vendor="twilio", new=new)

@@ -97,6 +97,34 @@ async def test_what_twilio_has_taken_for_a_word_of_its_own_counts_and_is_not_ans
     assert await is_stopped(intake.pool, what.person) == (word == "STOP")
 
 
+async def test_a_yes_to_twilio_ends_a_stop_since_twilio_takes_it_for_a_start(intake: Intake) -> None:
+    what = await nudged(intake.pool)
+    await by_twilio(intake, "STOP")
+    assert await by_twilio(intake, "Yes!") == ""
+    assert not await is_stopped(intake.pool, what.person)
+
+
+async def test_a_stop_that_a_gateway_has_packed_is_heard(intake: Intake) -> None:
+    what = await nudged(intake.pool)
+    await by_twilio(intake, base64.b64encode(b"Alto, por favor").decode())
+    assert await is_stopped(intake.pool, what.person)
+
+
+@pytest.mark.parametrize("name", ["MessageSid", "MessageStatus", "ErrorCode", "To", "Body", "OptOutType"])
+async def test_bytes_that_are_no_text_are_taken_when_they_are_signed(intake: Intake, name: str) -> None:
+    for form in (
+        {"MessageSid": "SM1", "MessageStatus": "failed", "ErrorCode": "30003", "To": PHONE},
+        {"MessageSid": "SM2", "From": PHONE, "Body": "DONE"},
+    ):
+        fields = {one: value.encode() for one, value in form.items()} | {name: b"SM\xff\xed\xa0\x80"}
+        signed = f"{URL}/inbound/twilio".encode() + b"".join(one.encode() + fields[one] for one in sorted(fields))
+        proof = base64.b64encode(hmac.digest(TOKEN.encode(), signed, "sha1")).decode()
+        answer = await intake.client.post(
+            "/inbound/twilio", data=urlencode(fields).encode(), headers=FORM | {"X-Twilio-Signature": proof}
+        )
+        assert answer.status == 200
+
+
 @pytest.mark.parametrize("sender", ["12345", "whatsapp:+15085550123", "", "+1", "+1508555\0", "Ada", "+" + "1" * 99])
 async def test_a_text_from_what_is_no_telephone_is_passed_over(intake: Intake, sender: str) -> None:
     assert await by_twilio(intake, "STOP", sender=sender) == ""

@@ -18,6 +18,9 @@ from shared.events import Report, ReportData
 Fields = Sequence[tuple[str, str]]
 
 PORTS: Final = {"https": 443, "http": 80}
+# What it takes for a START, and answers, besides the words that are plain to everybody: only there, where somebody had
+# texted STOP (https://help.twilio.com/articles/223134027).
+TAKES_FOR: Final = {"yes": "START"}
 # The others (queued, sending, sent) say nothing that we do not know.
 STATUSES: Final[dict[str, Report]] = {
     "delivered": "delivered",

@@ -77,6 +77,7 @@ def email(text: str) -> str:
 def phone(text: str, region: str | None) -> str:
     """Return a number in the E.164 form; a national one is read in `region`, and refused without."""
     wrong = "must be a telephone number such as +15085550123"
+    text = unicodedata.normalize("NFKC", text)  # full-width digits, and the plus before them
     if not region and not text.strip().startswith("+"):
         raise ValueError(f"{wrong}, with its country code")
     if len(text) > 40:

@@ -67,6 +67,7 @@ def test_what_is_no_plain_address_is_refused(text: str) -> None:
         ("508-555-0123", "US", "+15085550123"),
         ("+44 20 7946 0958", "US", "+442079460958"),
         ("0034 912 34 56 78", "DE", "+34912345678"),
+        ("＋１ ５０８ ５５５ ０１２３", None, "+15085550123"),
     ],
 )
 def test_a_number_is_kept_in_its_international_form(text: str, region: str | None, stored: str) -> None:

@@ -7,6 +7,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, 
 
 from services.intake import fields
 from services.intake.fields import ClockTime, Day, Email, Hashtag, Link, Name, Notes, Phone, Promise, Topic, When, Zone
+from services.intake.profile_links import ProfileLink
 from shared.events import Break, EventKind, Weekday
 
 P = TypeVar("P", bound="Part")
@@ -95,7 +96,7 @@ class Met(Part):
     name: Name
     email: Annotated[Email | None, fields.Optional] = None
     phone: Annotated[Phone | None, fields.Optional] = None
-    links: Annotated[tuple[Link, ...], Field(max_length=10)] | None = None
+    links: Annotated[tuple[ProfileLink, ...], Field(max_length=10)] | None = None
     consent: StrictBool | None = None  # None: not said this time
 
     @property

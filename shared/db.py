@@ -181,7 +181,8 @@ async def migrate(dsn: str, schema: str) -> list[str]:
                 await conn.execute(
                     "INSERT INTO schema_migrations (name, sha256) VALUES ($1, $2)", migration.name, migration.sha256
                 )
-            log.info("migration.applied", schema=schema, migration=migration.name)
+        if missing:
+            log.info("schema.migrated", schema=schema, migrations=len(missing), last=missing[-1].name)
         return [migration.name for migration in missing]
 
 

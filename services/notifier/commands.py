@@ -78,7 +78,7 @@ def add(
     json: AsJson = False,
 ) -> None:
     """Let nothing be sent to an address any more; what waits for it is skipped."""
-    known = _known(channel)
+    known = channel_named(channel)
 
     async def work(conn: Connection) -> list[Suppression]:
         async with conn.transaction():
@@ -105,7 +105,7 @@ def remove(
     json: AsJson = False,
 ) -> None:
     """Let an address be written to again, for instance because its owner asked for it."""
-    known = _known(channel)
+    known = channel_named(channel)
 
     async def work(conn: Connection) -> bool:
         async with conn.transaction():
@@ -135,7 +135,8 @@ def _channel_row(name: str, trouble: store_channels.Trouble | None) -> dict[str,
     }
 
 
-def _known(channel: str) -> ChannelName:
+def channel_named(channel: str) -> ChannelName:
+    """Return the channel of this name; raises `Refused` when there is none."""
     for name in get_args(ChannelName):
         if name == channel:
             known: ChannelName = name

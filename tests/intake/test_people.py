@@ -131,3 +131,42 @@ async def test_who_was_erased_is_in_the_list_by_a_fingerprint_and_can_be_let_in_
     assert (await in_thread(run, "suppression", "remove", ADA)).status == 2
     assert (await in_thread(run, "suppression", "remove", "bo@school.example")).out == "removed\n"
     assert (await in_thread(run, "suppression", "list")).out == "no address is suppressed\n"
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        (["Bo <bo@school.example>"], None),
+        (["bo@"], None),
+        ([""], None),
+        (["+15085550123"], None),
+        (["bo@schüle.example"], "bo@xn--schle-mva.example"),
+        (["+1 (508) 555-0123", "--channel", "sms"], "+15085550123"),
+        (["555-0123", "--channel", "sms"], None),
+        (["bo@school.example", "--channel", "sms"], None),
+        (["ntfy://my-topic", "--channel", "apprise"], "ntfy://my-topic"),
+        (["my-topic", "--channel", "apprise"], None),
+        (["bo@school.example", "--reason", "a\nb"], None),
+    ],
+)
+async def test_what_is_suppressed_is_an_address_as_people_are_kept_with_it(
+    run: Run, notifier_pool: Pool, given: list[str], kept: str | None
+) -> None:
+    del notifier_pool
+    done = await in_thread(run, "suppression", "add", *given)
+    rows = (await in_thread(run, "suppression", "list", "--json")).json
+    assert [row["address"] for row in rows] == ([kept] if kept else [])
+    if kept is None:
+        assert (done.status, done.out, done.err.count("\n")) == (2, "", 1)
+    else:
+        assert (await in_thread(run, "suppression", "remove", *given)).out == "removed\n"
+
+
+async def test_a_wrong_channel_lets_nobody_in_again_who_was_erased(
+    run: Run, known: Intake, scheduler_pool: Pool, notifier_pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(people, "WAIT_SECONDS", 0.1)
+    await in_thread(run, "person", "erase", ADA, "--yes")
+    assert (await in_thread(run, "suppression", "remove", ADA, "--channel", "pigeon")).status == 2
+    assert len((await in_thread(run, "suppression", "list", "--json")).json) == 1
+    del known, scheduler_pool, notifier_pool

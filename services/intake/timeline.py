@@ -92,13 +92,24 @@ async def timeline(conn: Connection, meeting_id: UUID) -> list[dict[str, object]
 
 
 async def expect(conn: Connection, previews: Sequence[FollowUp], at: datetime) -> None:
-    """Show these follow-ups until the scheduler tells of them: an id that was answered can be acted on at once."""
+    """Show these follow-ups until the scheduler tells of them: an id that was answered can be acted on at once.
+
+    What they say has not happened yet.
+    """
     drafts = [preview.model_copy(update={"revision": 0}) for preview in previews]
-    await keep_follow_ups(conn, [FollowUpData(follow_up=draft, at=at) for draft in drafts])
+    await _keep(conn, [FollowUpData(follow_up=draft, at=at) for draft in drafts])
 
 
 async def keep_follow_ups(conn: Connection, changes: Sequence[FollowUpData]) -> None:
     """Keep the newest of each follow-up, and every change as something that happened."""
+    await _keep(conn, changes)
+    rows = [change.follow_up for change in changes]
+    await _happened(
+        conn, [(row.id, row.revision, row.state, row.reason, c.at) for row, c in zip(rows, changes, strict=True)]
+    )
+
+
+async def _keep(conn: Connection, changes: Sequence[FollowUpData]) -> None:
     rows = [change.follow_up for change in changes]
     await conn.execute(
         """
@@ -133,9 +144,6 @@ async def keep_follow_ups(conn: Connection, changes: Sequence[FollowUpData]) -> 
         [row.nudge for row in rows],
         [change.at for change in changes],
         [row.to for row in rows],
-    )
-    await _happened(
-        conn, [(row.id, row.revision, row.state, row.reason, c.at) for row, c in zip(rows, changes, strict=True)]
     )
 
 

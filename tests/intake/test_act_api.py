@@ -144,3 +144,17 @@ async def test_a_follow_up_that_was_only_previewed_can_be_acted_on(intake_pool: 
         await timeline.expect(conn, [preview.follow_up], preview.at)
         found = await timeline.follow_ups(conn, [what.meeting])
     assert [follow_up["state"] for follow_up in found[what.meeting]] == ["done"]
+
+
+async def test_what_a_preview_skips_has_not_happened_until_the_scheduler_skips_it(
+    intake_pool: Pool, post: Post
+) -> None:
+    what = await logged(intake_pool)
+    told = follow_up_changed(what, state="skipped", reason="past").data
+    async with intake_pool.acquire() as conn:
+        await timeline.expect(conn, [told.follow_up], told.at - timedelta(seconds=1))
+        assert [line["what"] for line in await timeline.timeline(conn, what.meeting)] == ["logged"]
+        await timeline.keep_follow_ups(conn, [told])
+        lines = [line["what"] for line in await timeline.timeline(conn, what.meeting)]
+
+    assert sorted(lines) == ["logged", "skipped"]

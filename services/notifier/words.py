@@ -46,7 +46,10 @@ class Words:
         template = self._phrases[phrase]
         if isinstance(template, str):
             return template
-        return re.sub(r"\n{3,}", "\n\n", template.render(facts)).strip("\n")
+        said = template.render(facts)
+        if ".." in said:  # "in Washington, D.C." ends a sentence as it is
+            said = re.sub(r"(?<![./])\.\.(?=\s|$)", ".", said)
+        return re.sub(r"\n{3,}", "\n\n", said).strip("\n")
 
 
 @cache

@@ -66,3 +66,13 @@ def test_a_goal_ahead_is_named_and_one_behind_is_not() -> None:
     assert "You are aiming for 1 February 2027." in written(nudge(ahead)).text
     assert "es el 1 de febrero de 2027." in written(nudge(ahead, locale="es")).text
     assert "aiming" not in written(nudge(follow_up(goal_at=NOW - timedelta(days=1)))).text
+
+
+@pytest.mark.parametrize("locale", ["en", "es"])
+def test_what_ends_in_a_full_stop_ends_a_sentence(locale: str) -> None:
+    event = Gathering(name="EdTech Inc.", kind="conference", place="Washington, D.C.")
+    met = follow_up(event=event, topics=("A.I.",), notes="Wait..", document="https://docs.example/..")
+    text = written(nudge(met, locale=locale)).text
+    assert "D.C.\n" in text or "D.C.)." in text
+    assert "A.I.\n" in text and "Inc.." not in text
+    assert "Wait..\n" in text and "https://docs.example/..\n" in text  # theirs stay as they are

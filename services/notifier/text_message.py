@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final, Protocol
 
 from services.notifier.plain import one_line
@@ -28,6 +28,8 @@ PLAIN: Final = str.maketrans(
         "\u2022": "*",
     }
 )
+# Letters that no accent can be taken off.
+STROKES: Final = str.maketrans("łŁđĐıİħĦŧŦœŒþÞðÐẞ", "lLdDiIhHtToOtTdDS")
 
 
 class Say(Protocol):
@@ -36,25 +38,33 @@ class Say(Protocol):
     def __call__(self, *, name: str, event: str) -> str: ...
 
 
-def text(nudge: NudgeData, say: Say, *, introduction: str | None = None) -> str:
-    """Return the text, what was typed being shortened at a word so that all fits into one part.
+def text(nudge: NudgeData, say: Say, *, link: str, introductions: Sequence[str] = ()) -> str:
+    """Return the text, in one part: what was typed is shortened at a word, the event before the name.
 
-    The first one to a number has an introduction too: there the name stays whole, and there may be a second part, or a
-    third where the script leaves seventy characters to each.
+    The first one to a number has an introduction too, the longest of these that leaves the name whole. Where the
+    letters of a name leave seventy characters to all of it, it is said in as few words as that takes.
     """
     first = nudge.follow_ups[0]
     event = _inert(first.event.name or "")
     name = _inert(first.contact.name) if first.contact else event or "?"
-    with_event = [(name, shown) for shown in (*_shorter(event), "")]
-    without = [(shown, "") for shown in (*_shorter(name), *_beginnings(name))]
-    named = [*with_event, *without]
-    for limit, candidates in ((1, with_event if introduction else named), (2, named), (3, named)):
-        for shown, where in candidates:
-            said = _signed(say(name=shown, event=where), introduction)
-            for whole in (said, _folded(said)):
-                if parts(whole) <= limit:
-                    return whole
-    return min((_folded(_signed(say(name=shown, event=""), introduction)) for shown, _ in named), key=parts)
+    typed = dict.fromkeys([(name, event), (_unadorned(name) or name, _unadorned(event))])
+    endings = introductions or ("",)
+    of_all = [(shown, where) for shown, event in typed for where in (*_shorter(event), "")]
+    of_the_name = [(shown, "") for name, _ in typed for shown in (*_shorter(name), *_beginnings(name))]
+
+    def barely(*, name: str, event: str) -> str:
+        return " ".join(filter(None, (f"{SENDER}:", name, event, link)))
+
+    ways: Sequence[tuple[Say, list[tuple[str, str]]]] = ((say, of_all), (say, of_the_name), (barely, of_the_name))
+    for way, shown in (*ways, (barely, [("", "")])):
+        for ending in endings:
+            for name, event in shown:
+                said = _signed(way(name=name, event=event), ending)
+                for whole in (said, _folded(said)):
+                    if parts(whole) == 1:
+                        return whole
+    # The link alone is too long: that of a form of the operator's own.
+    return _folded(_signed(barely(name="", event=""), endings[-1]))
 
 
 def whole(nudge: NudgeData, say: Say) -> str:
@@ -93,8 +103,9 @@ def _shorter(words: str) -> Iterator[str]:
 def _beginnings(words: str) -> Iterator[str]:
     """The first word's beginning, shorter and shorter: some names are one word of any length."""
     word = next(iter(words.split()), "")
-    for length in range(min(len(word) - 1, 24), 3, -1):
-        yield word[:length]
+    for length in range(min(len(word) - 1, 24), 0, -1):
+        if length > 3 or not word.isascii():  # of some scripts a letter is a word
+            yield word[:length]
 
 
 def _inert(typed: str) -> str:
@@ -103,9 +114,15 @@ def _inert(typed: str) -> str:
     return re.sub(r"\.(?=\w)", ". ", line)
 
 
-def _signed(said: str, introduction: str | None) -> str:
+def _unadorned(typed: str) -> str:
+    """Without signs such as emoji, one of which would leave seventy characters to all of it."""
+    kept = "".join(one for one in typed if one in BASIC or one in EXTENDED or unicodedata.category(one)[0] not in "SC")
+    return " ".join(kept.replace("\ufe0f", "").split())
+
+
+def _signed(said: str, introduction: str) -> str:
     said = said if said.startswith(SENDER) else f"{SENDER}: {said}"
-    return (f"{said} {introduction}" if introduction else said).translate(PLAIN)
+    return f"{said} {introduction}".strip().translate(PLAIN)
 
 
 def _folded(said: str) -> str:
@@ -115,4 +132,4 @@ def _folded(said: str) -> str:
         if character in BASIC or character in EXTENDED
         else "".join(c for c in unicodedata.normalize("NFD", character) if unicodedata.category(c) != "Mn")
         for character in said
-    )
+    ).translate(STROKES)

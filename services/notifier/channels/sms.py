@@ -23,9 +23,18 @@ AT_ONCE: Final = 4
 A_SECOND: Final = 10  # texts; vendors queue what is sent faster than a number may send
 EARLIER: Final = timedelta(hours=1)  # than it was due, by clocks that differ
 # The first text to a number says why it came, and how to be rid of the next: the carriers want that, in these words.
-INTRODUCTIONS: Final[Mapping[words.Language, str]] = {
-    "en": "You asked us to remind you. Reply STOP to stop, HELP for help.",
-    "es": "Nos pediste estos avisos. Responde STOP para terminar, HELP para ayuda.",
+# What does not fit into one part is said shorter.
+INTRODUCTIONS: Final[Mapping[words.Language, tuple[str, ...]]] = {
+    "en": (
+        "You asked us to remind you. Reply STOP to stop, HELP for help.",
+        "Reply STOP to stop, HELP for help.",
+        "STOP, HELP",
+    ),
+    "es": (
+        "Nos pediste estos avisos. Responde STOP para terminar, HELP para ayuda.",
+        "STOP para terminar, HELP para ayuda.",
+        "STOP, HELP",
+    ),
 }
 NUMBER: Final = re.compile(r"\+[1-9]\d{6,14}", re.ASCII)
 
@@ -65,8 +74,10 @@ class Sms:
             return Receipt(outcome="refused", reason="bad-number", alert=True)
         language = words.language(nudge.recipient.locale)
         others = len({one.connection for one in nudge.follow_ups}) - 1
-        say = partial(words.sms, nudge.follow_ups[0].playbook, language, link=self._link(nudge), others=others)
-        text = text_message.text(nudge, say, introduction=INTRODUCTIONS[language] if before.is_first else None)
+        link = self._link(nudge)
+        say = partial(words.sms, nudge.follow_ups[0].playbook, language, link=link, others=others)
+        introductions = INTRODUCTIONS[language] if before.is_first else ()
+        text = text_message.text(nudge, say, link=link, introductions=introductions)
         await self._pace.acquire()
         if not await begin():
             return Receipt(outcome="dropped")

@@ -32,7 +32,8 @@ class ConfirmPage:
         asked = self._pages.links.read_confirm(request.match_info["token"])
         async with self._pool.acquire(timeout=2) as conn:
             standing = await confirming.standing(conn, asked)
-        return self._page(asked, standing)
+            stopped = await confirming.is_stopped(conn, asked)
+        return self._page(asked, standing, stopped=stopped)
 
     async def confirm(self, request: web.Request) -> web.Response:
         """Confirm the address, for the button of our page alone; once or twice is the same."""
@@ -41,21 +42,22 @@ class ConfirmPage:
         if not is_ours:
             return self._pages.message(act_page.NO_PROOF.title, act_page.NO_PROOF.text, status=act_page.NO_PROOF.status)
 
-        async def work(conn: Connection) -> tuple[bool, bool | None]:
+        async def work(conn: Connection) -> tuple[bool, bool | None, bool]:
             is_new = await confirming.confirm(conn, asked)
-            return is_new, await confirming.standing(conn, asked)
+            return is_new, await confirming.standing(conn, asked), await confirming.is_stopped(conn, asked)
 
-        is_new, standing = await db.in_transaction(self._pool, work)
+        is_new, standing, stopped = await db.in_transaction(self._pool, work)
         log.info("confirmed", person=str(asked.person), channel=asked.channel, is_new=is_new)
-        return self._page(asked, standing)
+        return self._page(asked, standing, stopped=stopped)
 
-    def _page(self, asked: Leaving, confirmed: bool | None) -> web.Response:
+    def _page(self, asked: Leaving, confirmed: bool | None, *, stopped: bool) -> web.Response:
         if confirmed is None:
             return self._pages.message("Gone", "Nothing is kept about this address any more.", status=404)
         return self._pages.render(
             "confirm.html",
             proves=_proves(asked),
             confirmed=confirmed,
+            stopped=stopped,
             address=act_page.masked(asked.address),
             leave=urlsplit(self._pages.links.leave(asked)).path,
         )

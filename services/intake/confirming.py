@@ -7,7 +7,7 @@ from uuid import uuid5
 import structlog
 
 from services.intake import store_consents
-from shared import db, outbox
+from shared import db, outbox, stops
 from shared.db import Connection, Pool
 from shared.events import Gathering, Person, PersonChanged, PersonData, PromptData, PromptWanted
 from shared.links import Leaving, Links
@@ -39,6 +39,12 @@ async def confirm(conn: Connection, asked: Leaving) -> bool:
 async def standing(conn: Connection, asked: Leaving) -> bool | None:
     """Return whether this address is confirmed; None when it is nobody's here any more."""
     return await store_consents.is_confirmed(conn, asked.person, asked.channel, asked.address)
+
+
+async def is_stopped(conn: Connection, asked: Leaving) -> bool:
+    """Return whether it was said that nothing is to go there: confirmed or not, nothing does."""
+    stopped = await stops.known(conn, people=[asked.person], connections=[])
+    return any(stop.kind == "person" and stop.channel in {"", asked.channel} for stop in stopped)
 
 
 async def _ask(conn: Connection, links: Links, limit: int) -> int:

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from typing import get_args
 from uuid import UUID
 
-from services.intake import acts, store_erasing, store_people
+from services.intake import acts, confirming, store_erasing, store_people
 from services.intake.acts import Via
 from services.intake.store import PERSON
 from shared import db, outbox, stops
 from shared.db import Connection
 from shared.events import ActedData, AddressRestored, AddressSuppressed, Channel, Person, RestoredData, SuppressedData
+from shared.links import Leaving
 from shared.signing import Fingerprints
 
 
@@ -46,11 +47,12 @@ async def start_again(
     """Let this person be written to again; return False when nothing of theirs was stopped.
 
     What was stopped stays so: only what is logged, or comes due of what was not stopped, goes out. Who was erased
-    meanwhile is recognised by the fingerprint of their address.
+    meanwhile is recognised by the fingerprint of their address. Who asks for messages stands behind the address.
     """
     if await store_erasing.erased(conn, [person]):
         return erased is not None and await store_erasing.take_fingerprints(conn, erased.every(address.lower()))
     await conn.execute("SELECT FROM people WHERE id = $1 FOR NO KEY UPDATE", person)
+    await confirming.confirm(conn, Leaving(person=person, channel=channel, address=address))
     standing = await stops.standing(conn, person=person, connections=[])
     theirs = [stop for stop in standing if stop.kind == "person" and stop.channel in {"", channel}]
     if not theirs:

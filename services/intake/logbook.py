@@ -150,7 +150,8 @@ async def _owner(
         **meeting.wishes(given),
     )
     kept = (await store.keep_owner(conn, fresh, zone_from)).person
-    theirs = fresh.model_copy(update={"id": kept.id, "email": given.email})
+    is_same = (given.email or "").lower() == (kept.email or "").lower()  # as it was spelled first
+    theirs = fresh.model_copy(update={"id": kept.id, "email": kept.email if is_same else given.email})
     await store_consents.keep(conn, consent.of_owner(theirs, defaults.origin, at=now))
     told: list[Event] = [*await returning.of_owner(conn, theirs, defaults.erased, now=now)]
     if kept.revision != (known.person.revision if known else 1):

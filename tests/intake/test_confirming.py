@@ -117,6 +117,39 @@ async def test_the_mail_that_asks_can_be_unsubscribed_from_too(intake: Intake, k
     assert [one.address for one in await told(intake, AddressSuppressed)] == [ADA]
 
 
+async def test_who_stopped_instead_of_confirming_is_not_told_that_mail_comes_and_may_start_again(
+    intake: Intake, keys: tuple[SecretStr, ...]
+) -> None:
+    await (await intake.source(confirm=True)).send(submission())
+    path = await asked(intake, keys)
+    proof = await proof_of(intake, path)
+    async with intake.client.get(path) as answer:
+        leave = unescape(re.findall(r'href="(/u/[^"]+)"', await answer.text())[0])
+    async with intake.client.post(leave, data={"List-Unsubscribe": "One-Click"}) as answer:
+        again = unescape(re.findall(r'name="proof" value="([^"]+)"', await answer.text())[0])
+
+    async with intake.client.get(path) as answer:
+        page = await answer.text()
+        assert answer.status == 200 and "Everything is stopped" in page and 'name="proof"' not in page
+
+    async with intake.client.post(f"{leave}/again", data={"proof": again}) as answer:
+        assert answer.status == 200 and "writes to" in await answer.text()
+    assert [one.person.confirmed for one in await told(intake, PersonChanged)] == [
+        True
+    ]  # it would never be asked again
+    await intake.client.post(leave, data={"List-Unsubscribe": "One-Click"})
+    async with intake.client.post(path, data={"proof": proof}) as answer:
+        assert "Everything is stopped" in await answer.text()
+
+
+async def test_an_address_is_the_same_however_it_is_spelled(intake: Intake) -> None:
+    await (await intake.source(confirm=True)).send(submission(owner={"email": "Ada@School.example"}))
+    await (await intake.source(name="Own")).send(submission(contact={"name": "Zoe"}))
+    assert [(one["address"], one["confirmed_at"] is not None) for one in await consents(intake)] == [
+        ("Ada@school.example", True)
+    ]
+
+
 @pytest.mark.parametrize(
     ("given", "confirmed"),
     [

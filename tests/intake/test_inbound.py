@@ -189,7 +189,12 @@ async def test_a_token_whose_letter_could_not_be_stored_counts_again(intake: Int
         ({"headers": {"Auto-Submitted": "auto-replied"}}, "Auto-Submitted"),
         ({"headers": {"Auto-Submitted": "auto-generated; x=y"}}, "Auto-Submitted"),
         ({"headers": {"Precedence": "auto_reply"}}, "Precedence"),
+        ({"headers": {"Precedence": "list"}}, "Precedence"),
         ({"headers": {"X-Autoreply": "yes"}}, "X-Autoreply"),
+        ({"headers": {"X-Autoreply-From": "ada@school.example"}}, "X-Autoreply-From"),
+        ({"headers": {"X-FC-MachineGenerated": "true"}}, "X-Fc-Machinegenerated"),
+        ({"subject": "AUTO: Ada is out of the office (returning 12/01)"}, "by its subject"),
+        ({"subject": "OOO Re: Erin"}, "by its subject"),
         ({"sender": "Mail Delivery <MAILER-DAEMON@school.example>"}, "machine"),
     ],
 )

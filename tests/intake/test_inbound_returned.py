@@ -86,6 +86,16 @@ async def test_m14_a_mail_that_comes_back_is_read_by_its_token(
     assert told == ([(what, code, str(nudge))] if what else [])
 
 
+async def test_m14_what_comes_back_from_a_server_of_international_addresses_is_read(
+    intake: Intake, tokens: MailTokens
+) -> None:
+    raw = (
+        returned().replace(b"message/delivery-status", b"message/global-delivery-status").replace(b"rfc822;", b"utf-8;")
+    )
+    await send_back(intake, tokens.address("bounce", NUDGE), raw)
+    assert [(one["what"], one["code"]) for one in await reports(intake)] == [("bounced", "5.1.1")]
+
+
 async def test_m14_without_a_token_that_verifies_it_is_not_believed(intake: Intake, tokens: MailTokens) -> None:
     right = tokens.address("bounce", NUDGE)
     other_use = tokens.address("reply", NUDGE).replace("reply+", "bounce+")

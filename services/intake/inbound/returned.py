@@ -22,6 +22,9 @@ from shared.events import Report
 log = structlog.get_logger()
 
 STATUS_TYPE: Final = "message/delivery-status"
+GLOBAL: Final = re.compile(
+    rb"^(content-type:\s*message/)global-delivery-status", re.IGNORECASE | re.MULTILINE
+)  # RFC 6533
 FEEDBACK_TYPE: Final = "message/feedback-report"
 BYTES: Final = 512 * 1024  # of which the rest is the mail itself, sent back
 ACTIONS: Final[dict[str, Report]] = {"failed": "bounced", "delayed": "delayed", "delivered": "delivered"}
@@ -41,7 +44,7 @@ class Notice:
 
 def of_mime(raw: bytes) -> Notice | None:
     """Return what a mail server says in this mail; None when it says nothing that is understood."""
-    message = email.message_from_bytes(raw[:BYTES])
+    message = email.message_from_bytes(GLOBAL.sub(rb"\1delivery-status", raw[:BYTES]))
     for part in message.walk():
         kind = part.get_content_type()
         if kind == STATUS_TYPE and (found := _told(_blocks(part))):

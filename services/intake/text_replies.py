@@ -129,7 +129,9 @@ async def _act(conn: Connection, whose: _Whose, said: Said) -> Replied:
     kind = f"which {said.meant}"
     if said.which is not None:
         # Numbers are those of the list that they were shown, whatever has changed since.
-        shown = await answering.shown(conn, whose.number, kind) or await answering.shown(conn, whose.number, "which")
+        kinds = (kind, "which done", "which later")
+        lists = [shown for one in kinds if (shown := await answering.shown(conn, whose.number, one))]
+        shown = lists[0] if lists else []
         wanted = shown[said.which - 1] if 0 < said.which <= len(shown) else None
         chosen = [one for one in waiting if one.about.follow_up == wanted]
         if not chosen and wanted is not None:

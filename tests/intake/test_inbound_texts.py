@@ -161,6 +161,16 @@ async def test_a_number_that_was_not_shown_does_nothing(intake: Intake, body: st
     assert await acts(intake.pool) == []
 
 
+async def test_a_number_means_whom_they_were_shown_whatever_they_were_asked(intake: Intake) -> None:
+    erin = await nudged(intake.pool, "Erin")
+    await nudged(intake.pool, "Sam", person=erin.person)
+    assert "1 Erin, 2 Sam" in await by_twilio(intake, "DONE")
+
+    assert "remind you" in await by_twilio(intake, "LATER 1: 3 days")
+
+    assert await acts(intake.pool) == [("later", "3 days")]
+
+
 async def test_of_one_connection_the_newest_nudge_is_meant_and_old_ones_are_over(intake: Intake) -> None:
     erin = await nudged(intake.pool)
     await nudged(intake.pool, "Bo", person=erin.person)

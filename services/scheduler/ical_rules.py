@@ -17,6 +17,8 @@ MOST_TIMES: Final = 1_000  # of one recurring event, the last
 MOST_COUNTED: Final = 50_000  # more than a century of days
 # The last forty years that there are: what falls on no day of these never comes.
 PROBED_FROM: Final = datetime(9960, 1, 1)  # noqa: DTZ001 - days have no zone
+# 04:59:59 in UTC is how Google has the last moment of the day before in New York. In the east days end after ten.
+END_OF_A_WESTERN_DAY: Final = re.compile(r"T0[0-9]5959Z")
 
 
 class Unclear(ValueError):
@@ -38,11 +40,7 @@ def repeated(rules: Sequence[Any], first: date, today: date) -> list[date]:
 
 
 def _rule(rule: Any, start: datetime) -> rrule | Sequence[datetime]:
-    # An UNTIL in UTC beside a day without a zone is common, and refused: the day alone is meant.
-    text = ";".join(
-        part[: len("UNTIL=YYYYMMDD")] if part.startswith("UNTIL=") else part
-        for part in rule.to_ical().decode().split(";")
-    )
+    text = ";".join(_until_a_day(part) for part in rule.to_ical().decode().split(";"))
     if re.search(r"FREQ=(SECOND|MINUTE|HOUR)LY", text):
         raise Unclear("a rule that repeats whole days by hours, minutes or seconds is not followed")
     if re.search(r"INTERVAL=(0+(;|$)|-|\d{6})", text):
@@ -55,3 +53,16 @@ def _rule(rule: Any, start: datetime) -> rrule | Sequence[datetime]:
         return read if next(iter(probe), None) else ()
     except (ValueError, TypeError, OverflowError, IndexError, AssertionError):
         raise Unclear("its rule (RRULE) is none that can be followed") from None
+
+
+def _until_a_day(part: str) -> str:
+    """Return this part of a rule, an UNTIL as a day.
+
+    An UNTIL in UTC beside a day without a zone is common, and dateutil refuses it.
+    """
+    if not part.startswith("UNTIL="):
+        return part
+    day = part[: len("UNTIL=YYYYMMDD")]
+    if END_OF_A_WESTERN_DAY.match(part, len(day)):
+        return f"UNTIL={datetime.strptime(day, 'UNTIL=%Y%m%d') - timedelta(days=1):%Y%m%d}"  # noqa: DTZ007
+    return day

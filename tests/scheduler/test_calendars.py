@@ -80,6 +80,16 @@ WINTER = "DTSTART;VALUE=DATE:20261221\nDTEND;VALUE=DATE:20270103\nSUMMARY:Winter
             (),
             [(f"2026-{d}", f"2026-{d}") for d in ("11-06", "11-13", "11-20", "12-01")],
         ),
+        (
+            ["DTSTART;VALUE=DATE:20261216\nRRULE:FREQ=DAILY;UNTIL=20261219T045959Z"],  # the 18th is over in New York
+            (),
+            [("2026-12-16", "2026-12-18")],
+        ),
+        (
+            ["DTSTART;VALUE=DATE:20261216\nRRULE:FREQ=DAILY;UNTIL=20261218T105959Z"],  # and in Auckland
+            (),
+            [("2026-12-16", "2026-12-18")],
+        ),
         (["DTSTART:20261221T000000\nDTEND:20270102T000000"], (), [("2026-12-21", "2027-01-01")]),  # as Outlook has it
         (
             ["DTSTART;TZID=America/New_York:20261221T000000\nDTEND;TZID=America/New_York:20261222T000000", WINTER],

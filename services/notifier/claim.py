@@ -12,6 +12,7 @@ import structlog
 from services.notifier import store, store_attempts, store_before, store_missed, store_standing
 from services.notifier.channels.receipt import Before
 from services.notifier.gate import Go, gate
+from services.notifier.message import thread
 from services.notifier.record import record
 from services.notifier.store import Delivery
 from services.notifier.verdict import Change, after_crash, after_gate
@@ -94,6 +95,7 @@ async def claim(
     ids = await store_attempts.lease(
         conn,
         {id: token for id, (_, _, token) in going.items()},
+        threads={id: thread(nudge) for id, (_, nudge, _) in going.items()},
         host=host,
         now=now,
         until=now + rules.send_lease,

@@ -104,11 +104,16 @@ def mail(
         html=_html(page, blocks),
         reply_to=_only({story.them.email if story.them else None for story in stories}),
         leave_url=leave_url,
-        thread=_only({follow_up.connection for follow_up in follow_ups}),
+        thread=thread(nudge),
         calendar=calendar_entry.entries(follow_ups, stories, nudge, organizer=organizer, now=now)
         if organizer
         else None,
     )
+
+
+def thread(nudge: NudgeData) -> UUID | None:
+    """Return the connection that the nudge is about, when it is about one alone."""
+    return _only({follow_up.connection for follow_up in nudge.follow_ups})
 
 
 def _text(page: dict[str, Any], blocks: Sequence[dict[str, Any]]) -> str:

@@ -8,9 +8,18 @@ from shared.db import Connection
 
 
 async def lease(
-    conn: Connection, tokens: Mapping[UUID, UUID], *, host: str, now: datetime, until: datetime
+    conn: Connection,
+    tokens: Mapping[UUID, UUID],
+    *,
+    threads: Mapping[UUID, UUID | None],
+    host: str,
+    now: datetime,
+    until: datetime,
 ) -> dict[UUID, str]:
-    """Put an attempt on record for each of these nudges under its token, and return their Message-IDs."""
+    """Put an attempt on record for each of these nudges under its token, and return their Message-IDs.
+
+    `threads` says which connection each is about, when it is about one alone.
+    """
     rows = await conn.fetch(
         """
         WITH leased AS (
@@ -18,8 +27,9 @@ async def lease(
                SET lease = l.token,
                    tries = d.tries + 1,
                    next_attempt_at = $4,
+                   thread = l.thread,
                    message_id = coalesce(d.message_id, '<' || d.nudge_id || '@' || $5::text || '>')
-              FROM unnest($1::uuid[], $2::uuid[]) AS l (nudge, token)
+              FROM unnest($1::uuid[], $2::uuid[], $6::uuid[]) AS l (nudge, token, thread)
              WHERE d.nudge_id = l.nudge AND d.state = 'queued'
             RETURNING d.nudge_id, d.tries, d.lease, d.message_id
         ), recorded AS (
@@ -33,6 +43,7 @@ async def lease(
         now,
         until,
         host,
+        [threads[nudge] for nudge in tokens],
     )
     return {row["nudge_id"]: row["message_id"] for row in rows}
 

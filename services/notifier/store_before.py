@@ -23,14 +23,21 @@ async def before(conn: Connection, nudges: Sequence[UUID], *, now: datetime) -> 
         SELECT d.nudge_id,
                NOT EXISTS (SELECT FROM deliveries o
                             WHERE o.person = d.person AND o.channel = d.channel AND o.address = d.address
-                              AND o.sent_at IS NOT NULL) AS is_first
+                              AND o.sent_at IS NOT NULL) AS is_first,
+               (SELECT o.message_id FROM deliveries o
+                 WHERE o.thread = d.thread AND o.person = d.person AND o.channel = d.channel AND o.address = d.address
+                   AND o.sent_at IS NOT NULL
+                 ORDER BY o.sent_at LIMIT 1) AS began_with
           FROM deliveries d
          WHERE d.nudge_id = ANY ($1::uuid[])
         """,
         list(nudges),
     )
     lost = await _take_lost(conn, nudges, now)
-    return {row["nudge_id"]: Before(is_first=row["is_first"], lost=lost[row["nudge_id"]]) for row in rows}
+    return {
+        row["nudge_id"]: Before(is_first=row["is_first"], lost=lost[row["nudge_id"]], began_with=row["began_with"])
+        for row in rows
+    }
 
 
 async def _take_lost(conn: Connection, nudges: Sequence[UUID], now: datetime) -> dict[UUID, tuple[Lost, ...]]:

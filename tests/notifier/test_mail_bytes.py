@@ -32,6 +32,7 @@ def raw(
     name: str = "Ada",
     inbound: bool = False,
     at: datetime = NOW,
+    began_with: str | None = None,
     **given: Any,
 ) -> bytes:
     words = mail(nudge(follow_up(**given)), Links(url, KEYS), now=NOW)
@@ -41,6 +42,7 @@ def raw(
         recipient=mailbox("ada@school.example", name),
         message_id=ID,
         at=at,
+        began_with=began_with,
         reply_to=TOKENS.address("reply", NUDGE) if inbound else None,
         unsubscribe=TOKENS.address("unsub", NUDGE) if inbound else None,
     )
@@ -96,9 +98,10 @@ def test_a_reply_goes_to_the_person_and_to_us_where_mail_is_taken_in() -> None:
 
 
 def test_what_is_about_one_connection_stays_one_conversation() -> None:
-    first, later = raw(), raw(at=NOW + timedelta(days=30), playbook="check-in")
-    assert header(first, "In-Reply-To") == header(first, "References") == header(later, "References")
-    assert header(first, "References").endswith("@school.example>")
+    first, later = raw(), raw(at=NOW + timedelta(days=30), playbook="check-in", began_with=ID)
+    root = header(first, "References")
+    assert header(first, "In-Reply-To") == root and root.endswith("@school.example>")
+    assert (header(later, "In-Reply-To"), header(later, "References")) == (ID, f"{root} {ID}")
     assert header(first, "Date") != header(later, "Date")  # when it was sent, not when it was planned
 
 

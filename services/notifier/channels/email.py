@@ -1,7 +1,7 @@
 """Email, over SMTP: one recipient a transaction, every stage with its own time-out."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -17,7 +17,6 @@ from services.notifier.channels.pace import Pace
 from services.notifier.channels.receipt import Before, Begin, Receipt
 from services.notifier.channels.smtp_connections import Connections, NoConnection, Timeouts, server
 from services.notifier.channels.smtp_replies import Stage, judge, said
-from services.notifier.message import Lost
 from shared.events import NudgeData
 from shared.links import Links
 from shared.mail_tokens import MailTokens, Use
@@ -25,6 +24,8 @@ from shared.settings import Settings, SettingsError
 
 # Reports of vendors name our Message-ID or the envelope's sender; Postmark's name neither.
 MARKS: Final[Mapping[str, str]] = {".postmarkapp.com": "X-PM-Metadata-nudge"}
+
+NOTHING: Final = Before()
 
 
 def open_email(config: Settings) -> "Email":
@@ -105,7 +106,7 @@ class Email:
         if seconds := self._pace.wait(recipient.domain, nudge.nudge, self._monotonic()):
             return Receipt(outcome="held", after=timedelta(seconds=seconds))
         try:
-            content = self.content(nudge, recipient, message_id, now=now, lost=before.lost if before else ())
+            content = self.content(nudge, recipient, message_id, now=now, before=before or NOTHING)
         except (Unwritable, TemplateError) as error:
             return Receipt(outcome="refused", reason="unwritable", reply=said(0, str(error)), alert=True)
         return await self.hand_over(content, sender=self.envelope_sender(nudge), recipient=recipient, begin=begin)
@@ -130,7 +131,7 @@ class Email:
         return receipt
 
     def content(
-        self, nudge: NudgeData, recipient: Mailbox, message_id: str, *, now: datetime, lost: Sequence[Lost] = ()
+        self, nudge: NudgeData, recipient: Mailbox, message_id: str, *, now: datetime, before: Before = NOTHING
     ) -> bytes:
         """Return the mail as it goes over the wire, signed if we have a key; raises `Unwritable`, `TemplateError`."""
         content = written(
@@ -138,13 +139,14 @@ class Email:
                 nudge,
                 self._links,
                 now=now,
-                lost=lost,
+                lost=before.lost,
                 answers_to=self._address("reply", nudge),
                 organizer=self._mail_from.address,
             ),
             sender=self._mail_from,
             recipient=recipient,
             message_id=message_id,
+            began_with=before.began_with,
             at=now,
             reply_to=self._address("reply", nudge),
             unsubscribe=self._address("unsub", nudge),

@@ -100,14 +100,15 @@ def written(
     recipient: Mailbox,
     message_id: str,
     at: datetime,
+    began_with: str | None = None,
     reply_to: str | None = None,
     unsubscribe: str | None = None,
     marks: Mapping[str, str] = NO_MARKS,
 ) -> bytes:
     """Return the whole message, every line ended with CRLF; raises `Unwritable`.
 
-    `reply_to` and `unsubscribe` are addresses of ours that take answers to this very mail; `marks` are headers that its
-    vendor gives back to us.
+    `began_with` is the Message-ID of the mail that the conversation began with; `reply_to` and `unsubscribe` are
+    addresses of ours that take answers to this very mail; `marks` are headers that its vendor gives back to us.
     """
     message = EmailMessage(POLICY)
     try:
@@ -118,8 +119,9 @@ def written(
         message["Message-ID"] = message_id
         if mail.thread is not None:
             root = f"<{mail.thread}{message_id[message_id.rindex('@') :]}"
-            message["In-Reply-To"] = root
-            message["References"] = root
+            # The first has nothing to answer, and its vendor may have changed its id: so all name the root as well.
+            message["In-Reply-To"] = began_with or root
+            message["References"] = f"{root} {began_with}" if began_with else root
         # Reply reaches both: the person, and us, who then know that somebody wrote to them.
         if answers := [found.header() for address in (mail.reply_to, reply_to) if (found := _known(address))]:
             message["Reply-To"] = answers

@@ -20,6 +20,7 @@ class Before:
 
     is_first: bool = False  # nothing has gone to this address of theirs yet
     lost: tuple[Lost, ...] = ()  # what did not arrive, and has not been told yet
+    began_with: str | None = None  # Message-ID of the first that went there about this connection alone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

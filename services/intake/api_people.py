@@ -58,6 +58,7 @@ class People:
                 owner=token.owner,
                 default_zone=self._defaults.time_zone,
                 served=self._defaults.served,
+                guard=self._defaults.guard,
                 traceparent=traceparent,
             )
 

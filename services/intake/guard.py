@@ -5,6 +5,7 @@ a repetition has an end, holds no other of variable length, and the ways in whic
 """
 
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from re import _constants as codes  # type: ignore[attr-defined]
@@ -28,7 +29,8 @@ SHIPPED: Final = {
 }
 REFUSED: Final = "holds what looks like data about a student, which is not kept here"
 MASK: Final = "[removed]"
-ESCAPED: Final = re.compile(r"\\u00([0-7][0-9a-f])", re.IGNORECASE)  # as JSON may write plain letters
+ESCAPED: Final = re.compile(r"\\u([0-9a-f]{4})|\\[nrt]", re.IGNORECASE)  # as JSON may write letters and blanks
+BLANKS: Final = re.compile(r"[^\S\n]+")
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 WAYS: Final = 10_000  # in which a pattern may match at one place, counted generously
 LONGEST: Final = 200  # repetitions
@@ -60,20 +62,20 @@ class Guard:
         return part, found
 
     def finds(self, text: str) -> str | None:
-        """Return the name of the first pattern that finds something in the text."""
-        return next((name for name, pattern in self.patterns.items() if pattern.search(text)), None)
+        """Return the name of the first pattern that finds something in the text, however that is spelled."""
+        return next((name for reading in _readings(text) if (name := self._finds_as_it_stands(reading))), None)
 
     def may_keep(self, body: bytes) -> bool:
         """Say whether a submission may be kept as it came: what no field was made of may stand in it, too."""
         if self.mode == "off" or not body:
             return True
         text = body.decode("utf-8", "replace")
-        readings = [text, text.replace('":"', ": ").replace('"', " ")]
-        if "%" in text or "+" in text:
-            readings.append(unquote_plus(text))
-        if "\\u" in text:
-            readings.append(ESCAPED.sub(lambda code: chr(int(code[1], 16)), text))
-        return not any(self.finds(reading) for reading in readings)
+        decoded = _plain(ESCAPED.sub(_unescaped, unquote_plus(unquote_plus(text))))  # an address in a form is both
+        readings = [text, *(one.replace('":"', ": ").replace('"', " ") for one in (text, decoded)), decoded]
+        return not any(self._finds_as_it_stands(reading) for reading in dict.fromkeys(readings))
+
+    def _finds_as_it_stands(self, text: str) -> str | None:
+        return next((name for name, pattern in self.patterns.items() if pattern.search(text)), None)
 
     def _masked(self, part: P) -> P:
         changes: dict[str, Any] = {}
@@ -92,9 +94,13 @@ class Guard:
                 return value
             if drop:
                 return None
-            for pattern in self.patterns.values():
-                value = _gone(pattern, value)
-            return value
+            for reading in _readings(value):
+                left = reading
+                for pattern in self.patterns.values():
+                    left = _gone(pattern, left)
+                if self.finds(left) is None:
+                    return left
+            return MASK
         if isinstance(value, Part):
             return self._masked(value)
         if isinstance(value, tuple):
@@ -178,6 +184,27 @@ def _ways_of(code: Any, argument: Any) -> int:
     if code in (codes.GROUPREF, codes.GROUPREF_EXISTS, codes.GROUPREF_IGNORE):
         raise BadPatterns("a pattern must not look back at what it found")
     return 1
+
+
+def _readings(text: str) -> Iterator[str]:
+    """The text as it stands, and as it reads: people see no difference, and a pattern does."""
+    yield text
+    if (plain := _plain(text)) != text:
+        yield plain
+    if "%" in text:
+        yield _plain(unquote_plus(text))
+
+
+def _plain(text: str) -> str:
+    """The text in plain letters: no full-width ones, none that nobody sees, and one blank where there are several."""
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text)
+        text = "".join(letter for letter in text if letter.isascii() or unicodedata.category(letter) != "Cf")
+    return BLANKS.sub(" ", text)
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    return chr(int(found[1], 16)) if found[1] else " "
 
 
 def _gone(pattern: re.Pattern[str], text: str) -> str:

@@ -6,6 +6,7 @@ from typing import Any, Final, get_args
 
 from services.intake import fields, reaching
 from services.intake.body import Invalid, Wishes, checked
+from services.intake.guard import NOTHING, Guard
 from services.intake.reaching import Served
 from shared.events import Person, Weekday
 
@@ -25,13 +26,21 @@ def shown(person: Person) -> dict[str, Any]:
 
 
 def read(
-    document: Mapping[str, Any], person: Person, *, default_zone: str, today: date, served: Served
+    document: Mapping[str, Any],
+    person: Person,
+    *,
+    default_zone: str,
+    today: date,
+    served: Served,
+    guard: Guard = NOTHING,
 ) -> dict[str, Any]:
     """Return what this person wishes, by the names of `events.Person`; null is as if it had never been said.
 
     Raises `Invalid` naming every field that is wrong.
     """
-    wished = checked(Wishes, document)
+    wished, refused = guard.passed(checked(Wishes, document))
+    if refused:
+        raise Invalid(refused)
     found: dict[str, Any] = {}
     for name in document:
         value = getattr(wished, name)

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from services.intake import consent, store_consents, store_people, wishes
 from services.intake.consent import Origin
+from services.intake.guard import NOTHING, Guard
 from services.intake.reaching import Served
 from shared import db, outbox
 from shared.db import Connection
@@ -20,6 +21,7 @@ async def wish(
     owner: str | None,
     default_zone: str,
     served: Served,
+    guard: Guard = NOTHING,
     traceparent: str | None = None,
 ) -> Person | None:
     """Return the person with the wishes of this document; None when there is no such person, or not `owner`.
@@ -36,6 +38,7 @@ async def wish(
         default_zone=default_zone,
         today=now.astimezone(ZoneInfo(person.time_zone)).date(),
         served=served,
+        guard=guard,
     )
     after = await store_people.change(conn, person, wished, zone_is_theirs=bool(document.get("time_zone")))
     if after is None:

@@ -1,8 +1,11 @@
 """Words about students are refused or masked before anything of them is kept; a pattern that may hang is refused."""
 
+import json
 import time
 from typing import Any
+from urllib.parse import quote, urlencode
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -85,6 +88,42 @@ def test_nothing_that_is_found_survives_masking(text: str, found: str) -> None:
     masked, refused = reading("mask").passed(body)
     assert refused == [] and masked.notes is not None
     assert reading().finds(masked.notes) is None and CANARY not in masked.notes
+
+
+SPELLED = [
+    "ｓｔｕｄｅｎｔ ＩＤ： ９９１２００７７",
+    "stu\u00addent id: 99120077",
+    "stu\u200bdent id: 9912\u20600077",
+    "student     id:  99120077",
+    "student%20id:%2099120077",
+]
+
+
+@pytest.mark.parametrize("text", SPELLED)
+def test_what_reads_the_same_is_found_however_it_is_spelled(text: str) -> None:
+    body = checked(Body, {"notes": f"call {text} now", "contacts": [{"name": "Erin"}]})
+    assert [error["field"] for error in reading().passed(body)[1]] == ["notes"]
+    assert reading("mask").passed(body)[0].notes in {"call [removed] now", "call [removed]"}
+    for written in (
+        orjson.dumps({"notes": text}),
+        json.dumps({"notes": text}).encode(),
+        urlencode({"q": text}).encode(),
+    ):
+        assert not reading().may_keep(written), written
+    link = checked(Body, {"document": f"https://x.example/?q={quote(text)}", "contacts": [{"name": "Erin"}]})
+    assert [error["field"] for error in reading().passed(link)[1]] == ["document"]
+
+
+def test_line_breaks_that_json_escapes_are_read_too() -> None:
+    assert not reading().may_keep(json.dumps({"notes": "student\nid: 99120077"}).encode())
+
+
+async def test_a_name_that_people_wish_for_is_looked_at(intake_pool: Pool, keys: tuple[SecretStr, ...]) -> None:
+    for mode, status in (("refuse", 422), ("mask", 200)):
+        async with serving(intake_pool, keys, student_data=mode) as intake:
+            await api(intake, "POST", "/meetings", submission())
+            assert (await api(intake, "PATCH", "/people/ada@school.example", {"name": STUDENT}))[0] == status
+    assert await intake_pool.fetchval("SELECT name FROM people") == "call the parents, [removed] about robotics"
 
 
 def test_every_field_that_somebody_writes_is_looked_at_and_no_match_repeated() -> None:

@@ -192,7 +192,7 @@ def _readings(text: str) -> Iterator[str]:
     if (plain := _plain(text)) != text:
         yield plain
     if "%" in text:
-        yield _plain(unquote_plus(text))
+        yield _plain(unquote_plus(unquote_plus(text)))
 
 
 def _plain(text: str) -> str:

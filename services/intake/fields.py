@@ -256,5 +256,5 @@ Link = Annotated[StrictStr, AfterValidator(link), _text("https://docs.example/ru
 When = Annotated[Moment, PlainValidator(moment), _text("2026-10-21T14:10:00-04:00")]
 ClockTime = Annotated[time, BeforeValidator(clock_time), _text("15:30")]
 Day = Annotated[date, BeforeValidator(day), _text("2026-12-21", format="date")]
-Locale = Annotated[StrictStr, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$")]
+Locale = Annotated[StrictStr, Field(pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,3}$")]  # es-MX, es_MX, ES
 Holidays = Annotated[StrictStr, AfterValidator(regions.region), _text("US-MA")]

@@ -1,6 +1,7 @@
 """What each field may hold: kept as others can use it, or refused in words."""
 
 import pytest
+from pydantic import TypeAdapter
 
 from services.intake import fields
 
@@ -173,3 +174,14 @@ def test_prose_keeps_its_lines_and_loses_what_moves_text_about(text: str, kept: 
 def test_other_links_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="must"):
         fields.link(text)
+
+
+@pytest.mark.parametrize("text", ["es", "es-MX", "es_MX", "ES", "zh-Hans-CN", "es_419", "xx"])
+def test_a_locale_is_taken_as_programs_write_it(text: str) -> None:
+    assert TypeAdapter(fields.Locale).validate_python(text) == text
+
+
+@pytest.mark.parametrize("text", ["e", "Spanish", "es_MX.UTF-8", "es\n", "es-", "../es", "es MX"])
+def test_what_is_no_locale_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="pattern"):
+        TypeAdapter(fields.Locale).validate_python(text)

@@ -42,7 +42,8 @@ def text(nudge: NudgeData, say: Say, *, link: str, introductions: Sequence[str] 
     """Return the text, in one part: what was typed is shortened at a word, the event before the name.
 
     The first one to a number has an introduction too, the longest of these that leaves the name whole. Where the
-    letters of a name leave seventy characters to all of it, it is said in as few words as that takes.
+    letters of a name leave seventy characters to all of it, it is said in as few words as that takes; beside an
+    introduction there is no room for it, and the page behind the link tells.
     """
     first = nudge.follow_ups[0]
     event = _inert(first.event.name or "")
@@ -55,14 +56,17 @@ def text(nudge: NudgeData, say: Say, *, link: str, introductions: Sequence[str] 
     def barely(*, name: str, event: str) -> str:
         return " ".join(filter(None, (f"{SENDER}:", name, event, link)))
 
-    ways: Sequence[tuple[Say, list[tuple[str, str]]]] = ((say, of_all), (say, of_the_name), (barely, of_the_name))
-    for way, shown in (*ways, (barely, [("", "")])):
-        for ending in endings:
-            for name, event in shown:
-                said = _signed(way(name=name, event=event), ending)
-                for whole in (said, _folded(said)):
-                    if parts(whole) == 1:
-                        return whole
+    of_the_event = [("", where) for _, event in typed for where in (*_shorter(event), "")]
+    tries = [
+        *((say, shown, ending) for ending in endings for shown in of_all),
+        *((say, shown, ending) for shown in of_the_name for ending in endings),
+        *((barely, shown, ending) for shown in (*of_the_name, *of_the_event) for ending in endings),
+    ]
+    for way, (name, event), ending in tries:
+        said = _signed(way(name=name, event=event), ending)
+        for whole in (said, _folded(said)):
+            if parts(whole) == 1:
+                return whole
     # The link alone is too long: that of a form of the operator's own.
     return _folded(_signed(barely(name="", event=""), endings[-1]))
 

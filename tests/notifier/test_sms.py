@@ -381,7 +381,7 @@ async def test_a_server_that_is_not_there_is_waited_for(notifier_pool: Pool, twi
 
 
 async def test_what_is_typed_makes_no_link_of_its_own(notifier_pool: Pool, twilio: TwilioServer) -> None:
-    typed = "https://evil.example/x \u202eLtd\n{{ 7*7 }} {link}"
+    typed = "http://e.example/ \u202e\n{{ 7*7 }} {link}"
     follow_up = due_follow_up(contact=contact(name=typed), event=gathering(name="www.evil.example"))
     await queued(notifier_pool, follow_ups=(follow_up,))
     notifier = texter(notifier_pool, twilio.url)

@@ -28,12 +28,10 @@ INTRODUCTIONS: Final[Mapping[words.Language, tuple[str, ...]]] = {
     "en": (
         "You asked us to remind you. Reply STOP to stop, HELP for help.",
         "Reply STOP to stop, HELP for help.",
-        "STOP, HELP",
     ),
     "es": (
         "Nos pediste estos avisos. Responde STOP para terminar, HELP para ayuda.",
         "STOP para terminar, HELP para ayuda.",
-        "STOP, HELP",
     ),
 }
 NUMBER: Final = re.compile(r"\+[1-9]\d{6,14}", re.ASCII)

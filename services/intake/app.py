@@ -55,6 +55,7 @@ PORT: Final = 8080
 RELAY_LOOKS_EVERY_SECONDS: Final = 5.0  # also when nothing woke it
 CLEANS_UP_EVERY_SECONDS: Final = 3600.0
 ASKS_EVERY_SECONDS: Final = 5.0  # whether there is anybody to be asked about their address
+PLANS_EVERY_SECONDS: Final = 1.0  # whether a file has changed: what was right last holds, also when nobody asked
 CONNECTIONS: Final = 12
 
 
@@ -123,6 +124,9 @@ async def run(
             idle=ASKS_EVERY_SECONDS,
         )
 
+    async def look_at_plans(stop: asyncio.Event) -> None:
+        await poll("plans", planner.step, stop=stop, wake=asyncio.Event(), idle=PLANS_EVERY_SECONDS)
+
     handled = routes(Links(config.public_url or "", config.secret_key))
     receive = receiver(pool, handled, service=SERVICE)
 
@@ -147,6 +151,7 @@ async def run(
                     ("clean-up", clean_up),
                     ("confirmations", ask),
                     ("pruning", prune),
+                    ("plans", look_at_plans),
                     ("gauges", metrics.keep_fresh(lambda: vitals.count(pool, SERVICE))),
                 ),
             ),

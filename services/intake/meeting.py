@@ -31,6 +31,8 @@ class Planner(Protocol):
     @property
     def names(self) -> Collection[str]: ...
 
+    async def step(self) -> int: ...
+
     def preview(
         self,
         meeting: Meeting,

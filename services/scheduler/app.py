@@ -7,7 +7,7 @@ from typing import Final
 from services.scheduler import pruning, school_days, store_calendars, store_due, store_held
 from services.scheduler.calendars import Calendars
 from services.scheduler.handlers import routes
-from services.scheduler.plan import Plans
+from services.scheduler.plan import LOOKS_EVERY_SECONDS, Plans
 from services.scheduler.plan_file import PlanError
 from services.scheduler.rezoning import Rezoning
 from services.scheduler.timers import Timers
@@ -44,9 +44,10 @@ async def run(
     if config.database_url is None:
         raise SettingsError("DATABASE_URL is not set: set it, or DATABASE_URL_FILE, in the environment")
     try:
-        handled = routes(Plans.read(config.plans_dir))
+        plans = Plans.read(config.plans_dir)
     except PlanError as error:
         raise SettingsError(f"{error.mistakes[0]} (`afterhello plan check` lists every mistake)") from None
+    handled = routes(plans)
     dsn = config.database_url.get_secret_value()
     pool = await db.open_pool(dsn, schema=SERVICE)
     timers = Timers(
@@ -77,6 +78,9 @@ async def run(
 
     async def rezone(stop: asyncio.Event) -> None:
         await poll("tzdata", rezoning.step, stop=stop, wake=clocks_wake, idle=REZONING_LOOKS_EVERY_SECONDS)
+
+    async def look_at_plans(stop: asyncio.Event) -> None:
+        await poll("plans", plans.step, stop=stop, wake=asyncio.Event(), idle=LOOKS_EVERY_SECONDS)
 
     async def read_calendars(stop: asyncio.Event) -> None:
         await poll(
@@ -116,6 +120,7 @@ async def run(
                     ("relay", relay),
                     ("timers", fire),
                     ("tzdata", rezone),
+                    ("plans", look_at_plans),
                     ("calendars", read_calendars),
                     ("pruning", prune),
                     ("consumer", until_stopped(consume)),

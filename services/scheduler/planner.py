@@ -21,6 +21,10 @@ class Planner:
         """The names of all plans, in order."""
         return self._plans.names
 
+    async def step(self) -> int:
+        """Look whether a plan file has changed."""
+        return await self._plans.step()
+
     def preview(
         self,
         meeting: Meeting,

@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 from pydantic import SecretStr
+from structlog.testing import capture_logs
 
 from services.scheduler import app
 from shared import events, settings
@@ -87,3 +88,19 @@ async def test_a_wrong_plan_stops_the_start_in_one_line(database_url: str, tmp_p
 async def test_without_a_database_it_says_which_setting_is_missing() -> None:
     with pytest.raises(SettingsError, match="DATABASE_URL is not set"):
         await app.run(settings.read(), LocalBus(), asyncio.Event())
+
+
+async def test_a_plan_counts_that_was_right_last_though_nothing_was_planned_meanwhile(
+    database_url: str, tmp_path: Path
+) -> None:
+    mine, stop = tmp_path / "mine.toml", asyncio.Event()
+    mine.write_text('[[steps]]\nafter = "1 day"\nplaybook = "ask"\n')
+    with capture_logs() as logs:
+        async with asyncio.TaskGroup() as group, asyncio.timeout(30):
+            group.create_task(app.run(config(database_url, plans_dir=tmp_path), LocalBus(), stop))
+            while not [one for one in logs if one["event"] == "service.started"]:
+                await asyncio.sleep(0.01)
+            mine.write_text('[[steps]]\nafter = "12 days"\nplaybook = "ask"\n')
+            while not [one for one in logs if one["event"] == "plans.read"]:
+                await asyncio.sleep(0.01)
+            stop.set()

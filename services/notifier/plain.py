@@ -7,6 +7,7 @@ from urllib.parse import quote, urlsplit
 
 # Joiners shape Arabic, Indic scripts and emoji. Every other format character is invisible or turns the text around it.
 KEPT_FORMATS: Final = {"\u200c", "\u200d"}
+LONGEST_SIGN: Final = 12  # characters that are looked at for where a sign begins, such as a family of emoji
 BREAKS: Final = re.compile(r"\r\n|[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]")
 ENCODED_WORD: Final = re.compile(r"=(?=\?)")
 
@@ -51,4 +52,20 @@ def _visible(text: str) -> str:
 
 
 def _cut(text: str, limit: int) -> str:
-    return text if len(text) <= limit else text[: max(limit - 1, 0)].rstrip() + "…"
+    if len(text) <= limit:
+        return text
+    end = max(limit - 1, 0)
+    for earlier in range(end, max(end - LONGEST_SIGN, 0), -1):
+        if text[earlier - 1] != "\u200d" and not _goes_on(text[earlier]):
+            end = earlier
+            break
+    return text[:end].rstrip() + "…"
+
+
+def _goes_on(character: str) -> bool:
+    """Return whether this belongs to the sign before it: an accent, a joiner, the colour of a skin."""
+    return (
+        character in KEPT_FORMATS
+        or "\U0001f3fb" <= character <= "\U0001f3ff"
+        or unicodedata.category(character)[0] == "M"
+    )

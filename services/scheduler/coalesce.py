@@ -56,13 +56,15 @@ def fire(
     for the end of quiet hours when it is those now, for the next send time when this one has had its nudge, or when it
     was found so late that it is a day that is not wanted, and for the next wanted day when the nudge is full.
 
-    What is due of an owner who has not confirmed their address is set aside, but for the question whether they do.
+    What is due of an owner who has not confirmed their address is set aside, but for the question whether they do. Who
+    has confirmed it before they were asked is not asked.
 
     A contact is told of nothing that was missed: that is for each owner's own next nudge.
     """
     clocks = {one.id: _clock(one, person, clock, known) for one in due}
     held = [one for one in due if one.playbook != CONFIRM and not _owner(one, person, known).confirmed]
     changed: dict[UUID, FollowUp] = {one.id: kept.aside(one) for one in held}
+    changed |= {one.id: kept.ended(one, "done") for one in due if one.playbook == CONFIRM and person.confirmed}
     due = _left(due, changed)
     changed |= _branched(due, known.steps_before, clocks, now)
     expired = [kept.ended(one, "expired") for one in _left(due, changed) if one.due_at + too_late_after < now]

@@ -97,3 +97,16 @@ async def test_a_meeting_that_is_logged_by_themselves_confirms_as_well(scheduler
     await receive(scheduler_pool, meeting_logged(owner=now_known, contact=contact(name="Zoe", email=None)))
 
     assert not any(row["is_paused"] for row in await rows(scheduler_pool))
+
+
+async def test_who_confirmed_before_the_question_came_is_not_asked(scheduler_pool: Pool) -> None:
+    owner = person(confirmed=False, **ANY_TIME)
+    ask = prompt_wanted(owner=owner, playbook="confirm-address", event=gathering(name=None), form_url="https://x/c/1")
+    await receive(scheduler_pool, ask, confirmed(owner))
+    await make_due(scheduler_pool, datetime.now(UTC))
+
+    await fire(scheduler_pool)
+
+    assert await nudges(scheduler_pool) == []
+    assert await states(scheduler_pool) == ["done"]
+    await assert_told(scheduler_pool)

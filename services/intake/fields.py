@@ -77,8 +77,7 @@ def email(text: str) -> str:
 def phone(text: str, region: str | None) -> str:
     """Return a number in the E.164 form; a national one is read in `region`, and refused without."""
     wrong = "must be a telephone number such as +15085550123"
-    text = unicodedata.normalize("NFKC", text)  # full-width digits, and the plus before them
-    if not region and not text.strip().startswith("+"):
+    if not region and not text.strip().startswith(("+", "\uff0b")):  # in full width, as its digits may be
         raise ValueError(f"{wrong}, with its country code")
     if len(text) > 40:
         raise ValueError(wrong)
@@ -97,7 +96,7 @@ def not_textable(phone: str) -> str | None:
         number = phonenumbers.parse(phone, None)
     except phonenumbers.NumberParseException:
         return "must be a telephone number such as +15085550123"
-    if not phonenumbers.is_valid_number(number) or phonenumbers.number_type(number) not in TEXTABLE:
+    if phonenumbers.number_type(number) not in TEXTABLE or number.country_code == 870:  # a satellite's
         return "must be the number of a mobile telephone: no text reaches this one"
     return None
 

@@ -65,6 +65,7 @@ async def owners(intake: Intake) -> list[Person]:
         ("+33142685300", False),
         ("+1911", False),
         ("+80012345678", False),
+        ("+870773111632", False),  # a satellite
     ],
 )
 def test_a_number_is_textable_by_its_type(number: str, is_textable: bool) -> None:

@@ -381,15 +381,15 @@ async def test_a_server_that_is_not_there_is_waited_for(notifier_pool: Pool, twi
 
 
 async def test_what_is_typed_makes_no_link_of_its_own(notifier_pool: Pool, twilio: TwilioServer) -> None:
-    typed = "http://e.example/ \u202e\n{{ 7*7 }} {link}"
-    follow_up = due_follow_up(contact=contact(name=typed), event=gathering(name="www.evil.example"))
+    typed = "http://evil.example/ \u202e\n{{7*7}}"
+    follow_up = due_follow_up(contact=contact(name=typed), event=gathering(name="{link}"))
     await queued(notifier_pool, follow_ups=(follow_up,))
     notifier = texter(notifier_pool, twilio.url)
     await notifier.work()
     await notifier.close()
     [text] = twilio.texts()
     assert text.count("://") == 1 and "evil.example" not in text and "\n" not in text and "\u202e" not in text
-    assert "{{ 7*7 }} {link}" in text
+    assert "{{7*7}}" in text
 
 
 async def test_nothing_that_is_logged_names_the_number_the_token_or_the_text(

@@ -13,6 +13,7 @@ from urllib.parse import quote
 from uuid import UUID
 
 from services.intake import consent, forgetting, store_erasing, store_people
+from services.intake import mentions as mentioned
 from shared import db, dead_letter, outbox, stops
 from shared.db import Connection
 from shared.events import Channel, ErasedData, MeetingsForgotten, Person, PersonErased
@@ -57,12 +58,14 @@ async def erase(
     meetings = await _erase_owner(conn, person, at) if person else 0
     connections = 0 if owner else await _erase_contact(conn, addresses, traceparent)
     mentions = await store_erasing.forget_mentions(conn, sorted(_spellings(addresses)))
-    if person is None and not connections and not mentions:
+    reworded = [] if owner else await mentioned.take_out(conn, addresses, now=at, traceparent=traceparent)
+    if person is None and not connections and not mentions and not reworded:
         return None
     sources = [name for one in sorted(addresses) for name in await store_erasing.forget_address(conn, one)]
     await dead_letter.forget(conn, [*([str(person.id)] if person else []), *sorted(addresses)])
     prints: list[tuple[str, Channel]] = [(fingerprints.of(one), channels[one]) for one in sorted(addresses)]
     await store_erasing.keep_fingerprints(conn, prints, at)
+    await outbox.add(conn, reworded)
     if person is not None:
         data = ErasedData(person=person.id, at=at, addresses=tuple(sorted(addresses)))
         told = PersonErased(time=at, subject=str(person.id), traceparent=traceparent, data=data)

@@ -117,6 +117,39 @@ async def forget_mentions(conn: Connection, words: Sequence[str]) -> int:
     return found
 
 
+async def mentioning(conn: Connection, words: Collection[str]) -> list[UUID]:
+    """Return the meetings in whose words one of these (in small letters) stands."""
+    rows = await conn.fetch(
+        """
+        SELECT id FROM meetings
+         WHERE EXISTS (SELECT FROM unnest($1::text[]) AS word WHERE strpos(lower(sent::text), word) > 0)
+         ORDER BY id
+        """,
+        list(words),
+        timeout=SEARCH_SECONDS,
+    )
+    return [row["id"] for row in rows]
+
+
+async def notes_mentioning(conn: Connection, words: Collection[str]) -> list[tuple[UUID, str]]:
+    """Return the touches, with their notes, in which one of these (in small letters) stands."""
+    rows = await conn.fetch(
+        """
+        SELECT id, note FROM touches
+         WHERE EXISTS (SELECT FROM unnest($1::text[]) AS word WHERE strpos(lower(note), word) > 0)
+         ORDER BY id
+        """,
+        list(words),
+        timeout=SEARCH_SECONDS,
+    )
+    return [(row["id"], row["note"]) for row in rows]
+
+
+async def change_note(conn: Connection, touch: UUID, note: str) -> None:
+    """Keep this note instead."""
+    await conn.execute("UPDATE touches SET note = $2 WHERE id = $1", touch, note)
+
+
 async def forget_address(conn: Connection, address: str) -> tuple[str, ...]:
     """Delete what is kept by an address; return the names of the sources that were one person's, and are disabled.
 

@@ -27,6 +27,7 @@ async def forget_people(conn: Connection, events: Sequence[PersonErased], now: d
     await record(conn, [Change(nudge=one.id, token=None, state="skipped", reason="erased") for one in queued], now)
     await store_standing.forget(conn, erased)
     await store_forgetting.forget_addresses(conn, addresses)
+    await store_forgetting.take_out(conn, addresses)
 
 
 async def forget_meetings(conn: Connection, events: Sequence[MeetingsForgotten], now: datetime) -> None:
@@ -48,6 +49,7 @@ async def forget_meetings(conn: Connection, events: Sequence[MeetingsForgotten],
         await record(conn, [Change(nudge=one.id, token=None, state="skipped", reason="erased") for one in queued], now)
         await store_forgetting.forget_deliveries(conn, addresses)
         await store_forgetting.forget_addresses(conn, addresses)
+        await store_forgetting.take_out(conn, addresses)
 
 
 async def bare_of_forgotten(conn: Connection, nudges: Sequence[NudgeData]) -> list[NudgeData]:

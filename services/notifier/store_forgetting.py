@@ -61,6 +61,22 @@ async def forget_deliveries(conn: Connection, addresses: Collection[str]) -> Non
     await conn.execute("DELETE FROM deliveries WHERE lower(address) = ANY ($1::text[])", list(addresses))
 
 
+async def take_out(conn: Connection, addresses: Collection[str]) -> None:
+    """Take these addresses (in small letters) out of what others wrote, wherever a nudge repeats it."""
+    await conn.execute(
+        r"""
+        UPDATE deliveries d
+           SET facts = regexp_replace(facts::text, given.pattern, '[erased]', 'gi')::jsonb
+          FROM (SELECT '(?<![\w.+-])(?:'
+                       || string_agg(regexp_replace(address, '([^[:alnum:]@])', '\\\1', 'g'), '|')
+                       || ')(?![\w-]|\.\w)' AS pattern
+                  FROM unnest($1::text[]) AS address) AS given
+         WHERE EXISTS (SELECT FROM unnest($1::text[]) AS address WHERE strpos(lower(facts::text), address) > 0)
+        """,
+        [one for one in addresses if '"' not in one and "\\" not in one],  # neither is written in JSON as it stands
+    )
+
+
 async def forget_addresses(conn: Connection, addresses: Collection[str]) -> None:
     """Delete that these addresses (in small letters) must not, or may again, be written to.
 

@@ -5,6 +5,7 @@ from html import unescape
 from typing import Any
 from uuid import UUID
 
+import pytest
 from pydantic import SecretStr
 
 from services.intake.handlers import ROUTES
@@ -166,6 +167,25 @@ async def test_a_contact_is_forgotten_by_everybody_who_met_them(intake: Intake) 
 
     await send(intake, "POST", "/meetings", meeting(owner=bo))
     assert [(one.address, one.reason) for one in await told(intake, AddressSuppressed)] == [(ERIN, "erased")]
+
+
+@pytest.mark.parametrize("whom", [ADA.lower(), ERIN])
+async def test_the_address_is_taken_out_of_what_others_wrote(intake: Intake, whom: str) -> None:
+    await send(intake, "POST", "/meetings", meeting())
+    note = f"met {whom.upper()}, not x{whom}"
+    said = submission(owner={"email": "bo@school.example"}, contact={"name": "Zoe"}, notes=note, topics=[whom, "fine"])
+    _, logged = await send(intake, "POST", "/meetings", said)
+    connection = logged["meetings"][0]["connection"]
+    await send(intake, "POST", f"/connections/{connection}/touches", {"note": f"with {whom}."})
+    await intake.pool.execute("DELETE FROM outbox")
+
+    assert (await send(intake, "DELETE", f"/people/{whom}"))[0] == 202
+
+    [changed] = [one for one in await told(intake, MeetingChanged) if one.meeting.contact.name == "Zoe"]
+    assert (changed.meeting.notes, changed.meeting.topics) == (f"met [erased], not x{whom}", ("[erased]", "fine"))
+    assert await intake.pool.fetchval("SELECT note FROM touches") == "with [erased]."
+    _, shown = await send(intake, "GET", f"/meetings/{logged['meetings'][0]['id']}")
+    assert (shown["notes"], shown["topics"]) == (changed.meeting.notes, ["[erased]", "fine"])
 
 
 async def test_a_token_of_one_owner_erases_that_owner_alone(intake: Intake) -> None:

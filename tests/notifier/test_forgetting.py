@@ -153,3 +153,15 @@ async def test_what_went_to_contacts_on_behalf_of_who_is_erased_goes_or_loses_th
 
     left = await everything(notifier_pool)
     assert CANARY not in left and "ada.canary" not in left and "bo@school.example" in left
+
+
+async def test_the_address_is_taken_out_of_what_others_wrote(notifier_pool: Pool) -> None:
+    gone = f"{CANARY}+a@school.example"
+    others = due_follow_up(notes=f"met {gone.upper()}, not x{gone}", promise=f'ask "{gone}".')
+    await receive(notifier_pool, [nudge_due(recipient=recipient(), follow_ups=(others,))])
+
+    await receive(notifier_pool, [erased(new_id(), gone)])
+
+    facts = NudgeData.model_validate_json(await notifier_pool.fetchval("SELECT facts::text FROM deliveries"))
+    assert facts.follow_ups[0].notes == f"met [erased], not x{gone}"
+    assert facts.follow_ups[0].promise == 'ask "[erased]".'

@@ -8,7 +8,7 @@ from shared import db, outbox, stops
 from shared.db import Connection
 from shared.events import Contact, Event, ForgottenData, Gathering, MeetingsForgotten
 
-# What the others get to keep of it: the fact alone that it is stopped.
+# What the others get to keep of it: the fact alone that it has ended.
 NOTHING: Final[dict[str, Any]] = {
     "state": "stopped", "state_reason": None, "contact": Contact(name="forgotten"), "event": Gathering(), "notes": None,
     "topics": (), "promise": None, "document": None,
@@ -30,7 +30,10 @@ async def forget(
         return False
     await stops.stop_meeting(conn, person=whose.person, meeting=meeting)
     now = await db.now(conn)
-    told = await meetings.change(conn, stored, now=now, traceparent=traceparent, **NOTHING)
+    # One that was cancelled stays so: it takes nothing over from the others with the same person.
+    is_cancelled = stored.meeting.state == "cancelled"
+    facts = NOTHING | ({"state": "cancelled", "state_reason": stored.meeting.state_reason} if is_cancelled else {})
+    told = await meetings.change(conn, stored, now=now, traceparent=traceparent, **facts)
     follow_ups = await store_forgetting.forget_meeting(conn, meeting)
     data = ForgottenData(person=whose.person, meetings=(meeting,), follow_ups=follow_ups, addresses=addresses, at=now)
     gone = MeetingsForgotten(time=now, subject=str(meeting), traceparent=traceparent, data=data)

@@ -136,6 +136,21 @@ async def test_what_is_forgotten_is_not_written_about_and_its_words_are_gone_eve
     assert await planned.intake.count("meetings") == await planned.intake.count("connections") == 0
 
 
+async def test_what_a_cancelled_meeting_gave_back_stays_when_it_is_forgotten(planned: Planned) -> None:
+    first = await planned.log(met_at=(NOW - DAY).isoformat())
+    second = await planned.log(notes="again")
+    await planned.settle()
+    await planned.send("PATCH", f"/meetings/{second['id']}", {"state": "cancelled"})
+    await planned.settle()
+    given_back = due(await planned.follow_ups(first["id"]))
+    assert {state for _, state, *_ in given_back} == {"waiting"}
+
+    await planned.send("DELETE", f"/meetings/{second['id']}")
+    await planned.settle()
+
+    assert due(await planned.follow_ups(first["id"])) == given_back
+
+
 @pytest.mark.parametrize("end", ["stopped", "cancelled", None])
 async def test_what_was_missed_of_a_meeting_that_ended_is_not_named_in_another_nudge(
     planned: Planned, end: str | None

@@ -16,9 +16,8 @@ from services.intake import (
     api_description,
     api_meetings,
     api_people,
+    assumed,
     confirming,
-    erasing,
-    guarding,
     idempotency,
     letterbox,
     proofs,
@@ -30,10 +29,9 @@ from services.intake import (
     webhook,
 )
 from services.intake.handlers import routes
-from services.intake.meeting import Defaults, Planner
+from services.intake.meeting import Planner
 from services.intake.providers import eventbrite
 from services.intake.rate import Rates
-from services.intake.reaching import served
 from services.intake.taking import Taker
 from shared import db, metrics, outbox, vitals
 from shared.bus import Bus
@@ -44,7 +42,7 @@ from shared.problem import Problem
 from shared.receive import receiver
 from shared.serve import Check, Service, serve, until_stopped
 from shared.settings import Settings, SettingsError
-from shared.signing import Box, Fingerprints
+from shared.signing import Box
 from shared.wake import listen
 from shared.web import Handler, application
 
@@ -168,15 +166,7 @@ def add_routes(
     """Give the application every route of intake; `eventbrite_api` is another in tests alone."""
     assert config.public_url is not None
     rates = Rates(config.rate_limit, clock=time.monotonic)
-    erased = Fingerprints(config.secret_key, purpose=erasing.PURPOSE)
-    defaults = Defaults(
-        zone_is_set="time_zone" in config.model_fields_set,
-        served=served(config),
-        time_zone=config.time_zone,
-        phone_region=config.phone_region,
-        erased=erased,
-        guard=guarding.of_settings(config),
-    )
+    defaults = assumed.of_settings(config)
     taker = Taker(
         pool=pool,
         plans=planner.names,

@@ -8,17 +8,15 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from services.intake import erasing, fields, guarding, readers, sources, store_erasing, typed
-from services.intake.meeting import Defaults
+from services.intake import assumed, fields, readers, sources, store_erasing, typed
 from services.intake.providers import eventbrite
-from services.intake.reaching import served
 from services.intake.sources import Source
 from services.intake.taking import Taker
 from shared import command, db
 from shared.command import Refused
 from shared.db import Connection
 from shared.settings import Settings
-from shared.signing import BadToken, Box, Fingerprints
+from shared.signing import BadToken, Box
 
 T = TypeVar("T")
 
@@ -63,15 +61,7 @@ async def taker(
     config: Settings, plans: Collection[str], *, eventbrite_api: str = eventbrite.API
 ) -> AsyncIterator[Taker]:
     """What takes submissions, with no intake running; `eventbrite_api` is another in tests alone."""
-    erased = Fingerprints(config.secret_key, purpose=erasing.PURPOSE)
-    defaults = Defaults(
-        zone_is_set="time_zone" in config.model_fields_set,
-        served=served(config),
-        time_zone=config.time_zone,
-        phone_region=config.phone_region,
-        erased=erased,
-        guard=guarding.of_settings(config),
-    )
+    defaults = assumed.of_settings(config)
     async with command.pool("intake", config) as pool:
         async with pool.acquire() as conn:
             if not config.secret_key and await store_erasing.has_fingerprints(conn):

@@ -184,6 +184,8 @@ def _write(path: Path, page: str) -> None:
         return
     try:
         path.touch(mode=0o600)
+        if path.is_file():  # one that was there already
+            path.chmod(0o600)
         path.write_text(page, encoding="utf-8")
         print(f"written to {path}; whoever has that file can read all of it", file=sys.stderr)
     except OSError as error:

@@ -62,6 +62,7 @@ async def test_everything_is_exported_from_all_three_services(run: Run) -> None:
 @pytest.mark.usefixtures("known")
 async def test_it_is_a_page_to_read_as_well(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "ada.html"
+    file.touch(mode=0o644)  # an older one, say
     done = await in_thread(run, "person", "export", ADA, "--html", str(file))
 
     assert (done.status, done.out) == (0, "") and "written to" in done.err

@@ -69,12 +69,10 @@ async def restore_addresses(conn: Connection, events: Sequence[AddressRestored],
     after = dict(before)
     for one in suppressed:
         person, meeting = people[one.person_id], of_them[one.meeting_id]
-        waits = planning.stood(
-            kept.moved_on(one._replace(state="waiting", reason=None), clock_of(person), now), meeting
-        )
+        waits = planning.stood(kept.moved_on(one.but(state="waiting", reason=None), clock_of(person), now), meeting)
         waits = planning.barred(waits, meeting, person, against)
         if waits.addressee == "contact":
-            waits = waits._replace(contact_id=addressee.id_of(meeting.contact))
+            waits = waits.but(contact_id=addressee.id_of(meeting.contact))
         if waits.state == "waiting":
             after[one.id] = waits
     # Another meeting may have taken over while nothing could be sent.

@@ -47,9 +47,9 @@ def addressed(follow_up: FollowUp, meeting: Meeting, clock: Clock, now: datetime
     if follow_up.state == "waiting":
         if to is None:
             return kept.ended(follow_up, "skipped", "no-consent")
-        return follow_up if follow_up.contact_id == to else follow_up._replace(contact_id=to)
+        return follow_up if follow_up.contact_id == to else follow_up.but(contact_id=to)
     if to is None or (follow_up.state, follow_up.reason) != ("skipped", "no-consent"):
         return follow_up
-    waits = follow_up._replace(state="waiting", reason=None, contact_id=to)
+    waits = follow_up.but(state="waiting", reason=None, contact_id=to)
     waits = kept.moved(waits, clock)
     return waits if waits.due_at > now else follow_up

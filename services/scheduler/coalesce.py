@@ -178,6 +178,6 @@ def _heirs(due: Sequence[FollowUp], ended: Sequence[FollowUp]) -> list[FollowUp]
     for one in ended:
         rolled[one.connection_id] = max(one.rolled, rolled.get(one.connection_id, 0))
     return [
-        one._replace(rolled=rolled[one.connection_id]) if rolled.get(one.connection_id, 0) > one.rolled else one
+        one.but(rolled=rolled[one.connection_id]) if rolled.get(one.connection_id, 0) > one.rolled else one
         for one in due
     ]

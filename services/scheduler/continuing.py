@@ -47,8 +47,8 @@ def continued(
 def _as_it_goes_on(one: FollowUp, own: Meeting, following: Meeting | None, clock: Clock, *, now: datetime) -> FollowUp:
     given_back = one
     if one.overtaken_by is not None and one.state == "skipped" and own.state in {"active", "paused"}:
-        waits = one._replace(state="waiting", reason=None, overtaken_by=None, is_paused=own.state == "paused")
-        given_back = kept.moved(waits, clock)._replace(revision=one.revision + 1)
+        waits = one.but(state="waiting", reason=None, overtaken_by=None, is_paused=own.state == "paused")
+        given_back = kept.moved(waits, clock).but(revision=one.revision + 1)
         if given_back.due_at <= now:
             return one
     if given_back.state != "waiting" or given_back.acted_at is not None or given_back.is_for_goal:
@@ -57,7 +57,7 @@ def _as_it_goes_on(one: FollowUp, own: Meeting, following: Meeting | None, clock
         return given_back
     if one.overtaken_by == following.id:
         return one
-    return kept.ended(given_back, "skipped", "superseded")._replace(overtaken_by=following.id)
+    return kept.ended(given_back, "skipped", "superseded").but(overtaken_by=following.id)
 
 
 def _in_order(meeting: Meeting) -> tuple[datetime, datetime, UUID]:

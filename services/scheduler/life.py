@@ -33,7 +33,7 @@ def changed(before: Mapping[UUID, FollowUp], after: Mapping[UUID, FollowUp]) -> 
             continue
         else:
             revision = was.revision + 1
-        found.append(one if one.revision == revision else one._replace(revision=revision))
+        found.append(one if one.revision == revision else one.but(revision=revision))
     return found
 
 

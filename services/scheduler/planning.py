@@ -86,9 +86,9 @@ def stood(one: FollowUp, meeting: Meeting) -> FollowUp:
         return one
     match meeting.state:
         case "active":
-            return one._replace(is_paused=False) if one.is_paused else one
+            return one.but(is_paused=False) if one.is_paused else one
         case "paused":
-            return one if one.is_paused else one._replace(is_paused=True)
+            return one if one.is_paused else one.but(is_paused=True)
         case "stopped":
             return kept.ended(one, "stopped")
         case "cancelled":
@@ -135,7 +135,7 @@ def barred(follow_up: FollowUp, meeting: Meeting, person: Person, standing: Stan
     if follow_up.state != "waiting":
         return follow_up
     end = standing.why_not(meeting, person, addressee.channel_of(follow_up, person), follow_up.addressee)
-    return kept.ended(follow_up, *end)._replace(revision=follow_up.revision) if end else follow_up
+    return kept.ended(follow_up, *end).but(revision=follow_up.revision) if end else follow_up
 
 
 def wishes(person: Person) -> tuple[object, ...]:
@@ -193,15 +193,15 @@ def planned_anew(
         if id in early:
             fresh = kept.acted(fresh, early[id], clock)
         if found is None:
-            changed.append(fresh if fresh.revision == 1 else fresh._replace(revision=1))
+            changed.append(fresh if fresh.revision == 1 else fresh.but(revision=1))
         elif _may_change(found, fresh):
-            fresh = fresh._replace(revision=found.revision, acted_at=found.acted_at, nudge_id=found.nudge_id)
+            fresh = fresh.but(revision=found.revision, acted_at=found.acted_at, nudge_id=found.nudge_id)
             if found.overtaken_by is not None and fresh.state == "waiting":
-                fresh = fresh._replace(
+                fresh = fresh.but(
                     state=found.state, reason=found.reason, overtaken_by=found.overtaken_by, is_paused=False
                 )
             if fresh != found:
-                changed.append(fresh._replace(revision=found.revision + 1))
+                changed.append(fresh.but(revision=found.revision + 1))
     gone = [
         one
         for one in known

@@ -136,7 +136,7 @@ class Timers:
         return fired
 
     def _served(self, one: FollowUp) -> FollowUp:
-        return one if one.channel is None or one.channel in self._channels else one._replace(channel=None)
+        return one if one.channel is None or one.channel in self._channels else one.but(channel=None)
 
 
 async def _known(conn: Connection, claimed: Sequence[Due]) -> dict[UUID, Known]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from itertools import product
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
@@ -26,6 +27,7 @@ V = TypeVar("V")
 DAY: Final = timedelta(days=1)
 TEXTS_FROM, TEXTS_UNTIL = time(8), time(20)
 MOST_KEPT: Final = 1000
+MOST_DAYS: Final = 50_000  # of all zones together: people of one zone share them
 
 
 def remember(kept: dict[K, V], key: K, value: V) -> V:
@@ -34,6 +36,26 @@ def remember(kept: dict[K, V], key: K, value: V) -> V:
         kept.clear()
     kept[key] = value
     return value
+
+
+@lru_cache(MOST_DAYS)
+def _instant(zone: ZoneInfo, day: date, local_time: time) -> datetime:
+    first = local_time.replace(fold=0) if local_time.fold else local_time
+    return datetime.combine(day, first, tzinfo=zone).astimezone(UTC)
+
+
+@lru_cache(MOST_DAYS)
+def _has(zone: ZoneInfo, day: date) -> bool:
+    return _instant(zone, day, time(12)).astimezone(zone).date() == day
+
+
+@lru_cache(MOST_DAYS)
+def _is_plain(zone: ZoneInfo, day: date) -> bool:
+    """Whether the day has its 24 hours, in order."""
+    midnight = datetime.combine(day, time(0), tzinfo=zone)
+    begins = midnight.astimezone(UTC)
+    is_whole = _instant(zone, day + DAY, time(0)) - begins == DAY
+    return is_whole and begins.astimezone(zone).utcoffset() == midnight.utcoffset()
 
 
 class Turn(NamedTuple):
@@ -84,8 +106,7 @@ class Clock:
 
     def resolve(self, day: date, local_time: time) -> datetime:
         """Return the instant of this local time; one in a gap with the offset before it, the first of a fold."""
-        first = local_time.replace(fold=0) if local_time.fold else local_time
-        return datetime.combine(day, first, tzinfo=self.zone).astimezone(UTC)
+        return _instant(self.zone, day, local_time)
 
     def held(self, instant: datetime) -> datetime:
         """Return the instant itself, or the end of the quiet hours it falls in."""
@@ -147,17 +168,24 @@ class Clock:
 
     def has(self, day: date) -> bool:
         """Whether the zone's calendar has this day."""
-        return self.resolve(day, time(12)).astimezone(self.zone).date() == day
+        return _has(self.zone, day)
 
     def _turns_of(self, day: date) -> tuple[Turn, ...]:
-        midnight = datetime.combine(day, time(0), tzinfo=self.zone)
-        begins = midnight.astimezone(UTC)
-        ends = self.resolve(day + DAY, time(0))
-        if not self.texting and ends - begins == DAY and self._offset(begins) == midnight.utcoffset():
+        if set(self.texting) <= {self.zone} and _is_plain(self.zone, day):
             is_wanted = self.wants_day(day)
-            edges = sorted({time(0), self.quiet_from, self.quiet_to})
-            return tuple([Turn(self.resolve(day, edge), self.is_quiet_at(edge), is_wanted) for edge in edges])
+            texts = (TEXTS_FROM, TEXTS_UNTIL) if self.texting else ()
+            return tuple(
+                [
+                    Turn(
+                        self.resolve(day, edge),
+                        self.is_quiet_at(edge) or (bool(texts) and not TEXTS_FROM <= edge < TEXTS_UNTIL),
+                        is_wanted,
+                    )
+                    for edge in sorted({time(0), self.quiet_from, self.quiet_to, *texts})
+                ]
+            )
         # The clock changes, and itself may jump out of, or into, quiet hours and days.
+        begins, ends = (self.resolve(on, time(0)) for on in (day, day + DAY))
         found = {begins, *([] if begins == ends else [self._clock_change(begins, ends)])}
         in_zones = [(edge, self.zone) for edge in (time(0), self.quiet_from, self.quiet_to)]
         in_zones += [(edge, zone) for zone in self.texting for edge in (TEXTS_FROM, TEXTS_UNTIL)]

@@ -114,7 +114,7 @@ class Book:
         after = dict(before)
         for one in before.values():
             meeting = self.meetings[one.meeting_id]
-            waits = kept.moved_on(one._replace(state="waiting", reason=None), self._clock, now)
+            waits = kept.moved_on(one.but(state="waiting", reason=None), self._clock, now)
             waits = planning.barred(planning.stood(waits, meeting), meeting, self.person, self._against)
             if waits.state == "waiting":
                 after[one.id] = waits
@@ -247,7 +247,7 @@ class Book:
             one = each
             if one.revision == 1:
                 # As the driver reads it from a row: of a class of its own, which hashes faster.
-                one = one._replace(id=driver.UUID(one.id.bytes))
+                one = one.but(id=driver.UUID(one.id.bytes))
                 self._of_meeting[one.meeting_id].append(one.id)
             self._follow_ups[one.id] = one
             if one.state == "waiting":

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 KINDS: Final = ("edcamp", "meetup", "chat", "sig", "webinar", "other", "default", "goal")
 SPANS: Final = ("2 hours", "5 hours", "1 day", "3 school days", "1 week", "2 weeks", "1 month")
 ANSWERS: Final = ("done", "later", "stop", "stop all", "replied", "silent")
-OF_A_THOUSAND: Final = (130, 200, 208, 208.4, 278.4, 1000)  # each with those before it
+OF_A_THOUSAND: Final = (45, 75, 79, 79.3, 105, 1000)  # each with those before it
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 
 
@@ -33,15 +33,15 @@ def prepare(year: Year) -> None:
                 (met_at + 2 * MINUTE, _local(year, day, time(23, chance.randrange(60))), import_at), (75, 15, 10)
             )[0]
             _meet(year, "conference", met_at=met_at, logged_at=logged_at)
-    for _ in range(chance.randrange(3)):
+    for _ in range(chance.randrange(2)):
         kind, met_at = chance.choice(KINDS), some_time(year)
         goal_at = met_at + chance.randrange(20, 120) * DAY if kind == "goal" else None
         _meet(year, kind, met_at=met_at, logged_at=met_at + MINUTE, goal_at=goal_at)
-    for _ in range(chance.randrange(2)):
+    if chance.random() < 0.3:
         _visit(year)
-    for _ in range(chance.randrange(2)):
+    if chance.random() < 0.3:
         year.at(some_time(year), partial(_meet_again, year))
-    for _ in range(chance.randrange(4)):
+    for _ in range(chance.randrange(3)):
         year.at(some_time(year), partial(_touch_somebody, year))
     if chance.random() < 0.15:
         year.at(some_time(year), partial(_change_wishes, year))

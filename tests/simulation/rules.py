@@ -71,6 +71,7 @@ class _Check:
         for key, life in self.lives_of.items():
             id = life[0].after.id
             before: FollowUp | None = None
+            since = life[0].at
             for change in life:
                 after = change.after
                 if after.revision != (before.revision + 1 if before else 1):
@@ -79,9 +80,9 @@ class _Check:
                     yield "ends once", f"{id} was {_end(before)} and became {_end(after)} by {change.cause}"
                 if (after.state == "skipped") != (after.reason in REASONS):
                     yield "says why", f"{id} became {after.state} with the reason {after.reason}"
-                if before is not None and _is_overdue(before, change.at):
+                if before is not None and _is_overdue(before, since, change.at):
                     yield "in time", f"{id} was due at {before.due_at} and left until {change.at}"
-                before = after
+                before, since = after, change.at
             assert before is not None
             is_gone = self.record.erased_at is not None
             if before.state == "waiting" and not before.is_paused and before.due_at < ENDS and not is_gone:
@@ -177,9 +178,9 @@ def _may(before: FollowUp, after: FollowUp, cause: Cause) -> bool:
     return after.state in MAY_BECOME[before.state]
 
 
-def _is_overdue(before: FollowUp, at: datetime) -> bool:
-    """Whether it was due, and nobody looked."""
-    if before.state != "waiting" or before.is_paused or at - before.due_at <= PROMPT:
+def _is_overdue(before: FollowUp, since: datetime, at: datetime) -> bool:
+    """Whether it was due, and nobody looked; what was put into the past, as other wishes may do, is due since then."""
+    if before.state != "waiting" or before.is_paused or at - max(before.due_at, since) <= PROMPT:
         return False
     return before.due_at >= AFTER_THE_OUTAGE or not DOWN - PROMPT <= at <= AFTER_THE_OUTAGE
 

@@ -1,6 +1,7 @@
 """What people said about follow-ups, connections and everything; and addresses that must not, or may again, be used."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -109,7 +110,10 @@ async def _stopped(conn: Connection, stops: Sequence[tuple[Stop, UUID]], people:
         return []
     might = [*await store.waiting_of(conn, concerned), *await store.suppressed_of(conn, concerned)]
     meetings = await store.meetings(conn, {one.meeting_id for one in might})
-    return life.stopped(might, [stop for stop, _ in stops], meetings, people)
+    known = (await standing.against(conn, people.values(), [])).stops
+    over = {(stop.kind, stop.id, stop.channel) for stop in known if stop.is_over}
+    heard = [replace(stop, is_over=(stop.kind, stop.id, stop.channel) in over) for stop, _ in stops]
+    return life.stopped(might, heard, meetings, people)
 
 
 def _touch(act: ActedData) -> TouchData:

@@ -98,14 +98,19 @@ def acted(
 def stopped(
     might: Iterable[FollowUp], stops: Collection[Stop], meetings: Mapping[UUID, Meeting], people: Mapping[UUID, Person]
 ) -> list[FollowUp]:
-    """Return those of these follow-ups that one of the stops ends."""
-    return [
-        kept.ended(one, "stopped")
-        for one in might
-        if any(
-            planning.stops_it(stop, one, people[one.person_id], meetings[one.meeting_id].logged_at) for stop in stops
-        )
-    ]
+    """Return those of these follow-ups that one of the stops ends.
+
+    What was logged after a stop of everything, but heard of before it, ends as if it had been heard of in order.
+    """
+    stand = [stop for stop in stops if not stop.is_over]
+    found = []
+    for one in might:
+        person, logged_at = people[one.person_id], meetings[one.meeting_id].logged_at
+        if any(planning.stops_it(stop, one, person, logged_at) for stop in stops):
+            found.append(kept.ended(one, "stopped"))
+        elif one.state == "waiting" and any(planning.is_of_all(stop, one, person) for stop in stand):
+            found.append(kept.ended(one, "skipped", "suppressed"))
+    return found
 
 
 def confirmed(

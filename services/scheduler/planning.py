@@ -163,11 +163,16 @@ def stops_it(stop: Stop, follow_up: FollowUp, person: Person, logged_at: datetim
         return False
     if stop.kind == "connection":
         return follow_up.state == "waiting" and follow_up.connection_id == stop.id
+    return is_of_all(stop, follow_up, person) and (follow_up.state == "waiting" or follow_up.due_at > stop.at)
+
+
+def is_of_all(stop: Stop, follow_up: FollowUp, person: Person) -> bool:
+    """Whether this is a stop of everything on the channel of this follow-up, by who gets it or on whose behalf."""
+    if stop.kind != "person":
+        return False
     if follow_up.addressee == "contact":
-        ours = stop.id in {follow_up.person_id, follow_up.contact_id}
-    else:
-        ours = follow_up.person_id == stop.id and stop.channel in {"", follow_up.channel_for(person)}
-    return ours and (follow_up.state == "waiting" or follow_up.due_at > stop.at)
+        return stop.id in {follow_up.person_id, follow_up.contact_id}
+    return follow_up.person_id == stop.id and stop.channel in {"", follow_up.channel_for(person)}
 
 
 def planned_anew(

@@ -304,3 +304,14 @@ async def test_a_change_of_state_alone_leaves_what_a_changed_plan_would_move(sch
     await receive(scheduler_pool, paused)
     await receive(scheduler_pool, changed(paused.data.meeting, ADA, state="active"))
     assert await ends(scheduler_pool, event.data.meeting) == ["waiting"] * 2
+
+
+async def test_what_was_logged_after_a_stop_of_everything_and_heard_of_before_it_waits_no_more(
+    scheduler_pool: Pool,
+) -> None:
+    await receive(scheduler_pool, logged(ADA, plan="conference"))
+    assert {row["state"] for row in await rows(scheduler_pool)} == {"waiting"}
+
+    stop = acted("stop", person=ADA.id, connection=None, follow_up=None, at=NOW - timedelta(minutes=1))
+    await receive(scheduler_pool, stop)
+    assert {(row["state"], row["reason"]) for row in await rows(scheduler_pool)} == {("skipped", "suppressed")}
